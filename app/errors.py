@@ -1,0 +1,163 @@
+"""The one tree of exceptions. Each has a stable ``code`` that clients may rely on.
+
+The HTTP status lives here beside the code so that the list is written once; only ``app.api`` reads it.
+Messages name ids, limits and codes, never names, pixels or vectors.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class FrontalisError(Exception):
+    """Anything Frontalis refuses or fails at. ``detail`` is for people, ``code`` for programs."""
+
+    code: ClassVar[str] = "INTERNAL"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Something failed"
+
+    def __init__(self, detail: str = "", **extra: Any) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.extra = extra
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+class PictureError(FrontalisError):
+    """The bytes cannot be used as a picture."""
+
+    code, status, title = "BAD_IMAGE", 422, "The picture cannot be used"
+
+
+class EmptyImage(PictureError):
+    code, title = "EMPTY_IMAGE", "The picture has no bytes"
+
+
+class NotAnImage(PictureError):
+    code, status, title = "NOT_AN_IMAGE", 415, "Not a JPEG, PNG, WebP or HEIC picture"
+
+
+class TruncatedImage(PictureError):
+    code, title = "TRUNCATED_IMAGE", "The picture ends too early or is damaged"
+
+
+class ImageTooLarge(PictureError):
+    code, status, title = "IMAGE_TOO_LARGE", 413, "The picture has too many pixels"
+
+
+class ImageTooSmall(PictureError):
+    code, title = "IMAGE_TOO_SMALL", "The picture is too small to hold a face"
+
+
+class AnimatedImage(PictureError):
+    code, title = "ANIMATED_IMAGE", "Animated pictures are not accepted"
+
+
+# --- faces ----------------------------------------------------------------------------------------
+
+
+class FaceError(FrontalisError):
+    """The picture is fine; its faces are not what was asked for."""
+
+    code, status, title = "BAD_FACE", 422, "The face cannot be used"
+
+
+class NoFace(FaceError):
+    code, title = "NO_FACE", "No face was found"
+
+
+class MultipleFaces(FaceError):
+    code, title = "MULTIPLE_FACES", "More than one face was found"
+
+
+class TooManyFaces(FaceError):
+    code, title = "TOO_MANY_FACES", "More faces than the limit were found"
+
+
+class LowQuality(FaceError):
+    code, title = "LOW_QUALITY", "The face is too small, blurred or dark"
+
+
+class PoseTooExtreme(FaceError):
+    code, title = "POSE_TOO_EXTREME", "The head is turned too far"
+
+
+# --- weights --------------------------------------------------------------------------------------
+
+
+class WeightsError(FrontalisError):
+    """A model cannot be loaded: missing, altered, or for another width."""
+
+    code, status, title = "WEIGHTS", 503, "The model's weights cannot be used"
+
+
+class ModelMismatch(FrontalisError):
+    """Vectors of two model ids never meet."""
+
+    code, status, title = "MODEL_MISMATCH", 409, "The collection was enrolled with another model"
+
+
+# --- gallery and store ----------------------------------------------------------------------------
+
+
+class GalleryError(FrontalisError):
+    """The index failed; the rows are still the truth."""
+
+    code, status, title = "GALLERY_UNAVAILABLE", 503, "The index is not ready"
+
+
+class GalleryLocked(GalleryError):
+    code, title = "GALLERY_LOCKED", "Another process owns the index"
+
+
+class StoreError(FrontalisError):
+    code, status, title = "STORE_UNAVAILABLE", 503, "The database cannot be reached"
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+
+class RequestError(FrontalisError):
+    code, status, title = "BAD_REQUEST", 422, "The request is not valid"
+
+
+class BodyTooLarge(RequestError):
+    code, status, title = "BODY_TOO_LARGE", 413, "The request body is over the limit"
+
+
+class UnsupportedMediaType(RequestError):
+    code, status, title = "UNSUPPORTED_MEDIA_TYPE", 415, "Send multipart/form-data or application/json"
+
+
+class AllRejected(RequestError):
+    code, title = "ALL_REJECTED", "No picture could be enrolled; nothing was written"
+
+
+class DuplicateSubject(RequestError):
+    code, status, title = "DUPLICATE_SUBJECT", 409, "The face already belongs to another subject"
+
+
+class NotFound(RequestError):
+    code, status, title = "NOT_FOUND", 404, "There is no such thing"
+
+
+class SubjectNotFound(NotFound):
+    code, title = "SUBJECT_NOT_FOUND", "There is no such subject in the collection"
+
+
+class TemplateNotFound(NotFound):
+    code, title = "TEMPLATE_NOT_FOUND", "The subject has no such template"
+
+
+class CollectionNotFound(NotFound):
+    code, title = "COLLECTION_NOT_FOUND", "There is no such collection"
+
+
+class CollectionExists(RequestError):
+    code, status, title = "COLLECTION_EXISTS", 409, "The collection exists already"
+
+
+class BadCursor(RequestError):
+    code, title = "BAD_CURSOR", "The cursor is not one of ours"

@@ -1,0 +1,1 @@
+"""Pixels to faces. Pure: no web, no database, no globals."""

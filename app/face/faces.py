@@ -1,0 +1,76 @@
+"""What the engine answers: value objects, all frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Head angles in degrees. ``yaw`` > 0: the subject looks to their own left (image right).
+
+    ``pitch`` > 0: looks down. ``roll`` > 0: the head leans to the image's right (clockwise).
+    """
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """A face found in a picture, in pixels of the picture after EXIF orientation.
+
+    ``box`` is x0, y0, x1, y1; ``landmarks`` float32 [5, 2]: left eye, right eye, nose, left and right
+    mouth corner as the picture shows them; ``score`` 0-1.
+    """
+
+    box: tuple[float, float, float, float]
+    landmarks: NDArray[np.float32]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """ISO/IEC 29794-5 style components, 0 (useless) to 100 (ideal), and the distance between the eyes.
+
+    ``overall`` is the weakest component. ``inter_eye`` is in pixels, corrected for yaw.
+    """
+
+    overall: float
+    sharpness: float
+    brightness: float
+    contrast: float
+    size: float
+    inter_eye: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One face through the whole pipeline. Both vectors are float32 [width], unit length.
+
+    ``embedding`` is ``E(x)``; ``frontalized`` is ``G(E(x))`` and is what the gallery compares.
+    """
+
+    detection: Detection
+    pose: Pose
+    quality: Quality
+    embedding: NDArray[np.float32] = field(repr=False)
+    frontalized: NDArray[np.float32] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All faces of one picture, largest first, with the milliseconds by stage.
+
+    ``detection_size`` is the width and height at which faces were looked for: part of the contract,
+    because another size may find other faces.
+    """
+
+    faces: tuple[Face, ...]
+    size: tuple[int, int]
+    detection_size: tuple[int, int]
+    timings_ms: dict[str, float]

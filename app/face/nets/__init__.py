@@ -1,0 +1,1 @@
+"""Torch modules, one family a file, shared with training."""

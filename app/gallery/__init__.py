@@ -1,0 +1,1 @@
+"""Vectors to nearest subjects. One contract, one file a backend."""

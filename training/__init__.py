@@ -1,0 +1,1 @@
+"""Everything that makes weights. Imports ``app.face``, never the reverse."""
