@@ -1,0 +1,55 @@
+"""The gallery inside the process: exact where it is small, a quantized scan settled exactly where it is large."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.gallery.contract import Hit
+from app.gallery.partition import Partition
+from app.gallery.rows import checked_queries, checked_rows
+from app.gallery.source import use_one_thread
+
+
+class FaissGallery:
+    """``Gallery`` in memory. Thread safe; searches never wait for a change."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._partitions: dict[int, Partition] = {}
+        self._lock = threading.Lock()
+
+    def add(
+        self, collection: int, templates: NDArray[np.int64], subjects: NDArray[np.int64], vectors: NDArray[np.float32]
+    ) -> None:
+        rows = checked_rows(self.width, templates, subjects, vectors)
+        use_one_thread()
+        with self._lock:
+            partition = self._partitions.setdefault(collection, Partition(self.width))
+        partition.add(*rows)
+
+    def remove(self, collection: int, templates: NDArray[np.int64]) -> int:
+        use_one_thread()
+        partition = self._partitions.get(collection)
+        return partition.remove(np.asarray(templates, np.int64)) if partition else 0
+
+    def drop(self, collection: int) -> None:
+        with self._lock:
+            self._partitions.pop(collection, None)
+
+    def search(self, collection: int, queries: NDArray[np.float32], k: int) -> list[list[Hit]]:
+        queries = checked_queries(self.width, queries, k)
+        use_one_thread()
+        partition = self._partitions.get(collection)
+        found = partition.search(queries, k) if partition and len(queries) else []
+        return [ranked.hits() for ranked in found] or [[] for _ in queries]
+
+    def count(self, collection: int) -> int:
+        partition = self._partitions.get(collection)
+        return len(partition) if partition else 0
+
+    def close(self) -> None:
+        with self._lock:
+            self._partitions.clear()
