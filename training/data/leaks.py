@@ -31,8 +31,8 @@ TRAINING_SETS: Final = ("vggface2_69", "pins105", "celeba_wild", "lag", "utkface
 LAG_TEST_PEOPLE: Final = Path(__file__).with_name("lag_test_people.txt")
 SPLITS: Final = Path(__file__).with_name("splits.json")
 SAME_PERSON: Final = 0.5
-"""Cosine of two means from which two identities count as one: for edgeface_xs strangers' single pictures
-reach 0.33 once in 10,000 pairs, and of the sets at hand hardly an identity but children of LAG lies between 0.45 and 0.55."""
+"""Cosine of two means from which two identities count as one. For edgeface_xs even single pictures of
+strangers reach 0.33 only once in 10,000 pairs."""
 
 SAME_PICTURE: Final = 0.45
 """Cosine of a picture with a test person's mean from which it is left out. Below, strangers outnumber finds;
