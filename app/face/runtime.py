@@ -1,0 +1,103 @@
+"""One way to run a network on pixels, by torch or by OpenVINO: uint8 [n, h, w, 3] RGB in, float32 out.
+
+The number of threads belongs to the caller. An OpenVINO network of ``streams`` streams serves that many
+callers at once, each on one thread; torch runs on the calling thread with ``torch.get_num_threads()``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import Empty, LifoQueue
+from typing import Any, Final, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from app.errors import WeightsError
+
+Runtime = Literal["openvino", "torch"]
+
+Shape = tuple[int, int, int, int]
+"""[n, h, w, 3] with -1 where any size may come."""
+
+CACHED_SHAPES: Final = 64
+"""How many input shapes OpenVINO keeps kernels for; without a bound its memory grows with every new picture size."""
+
+
+class Network(Protocol):
+    """Thread safe. Answers float32 [n, ...] for uint8 [n, h, w, 3]."""
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+
+
+class FromPixels(nn.Module):
+    """``network`` [n, 3, h, w] behind its normalisation: (x - mean) / std of uint8 [n, h, w, 3] RGB."""
+
+    def __init__(self, network: nn.Module, mean: tuple[float, ...] = (0.0,), std: tuple[float, ...] = (1.0,)) -> None:
+        super().__init__()
+        self.network = network
+        self.mean: Tensor
+        self.std: Tensor
+        self.plain = set(mean) == {0.0} and set(std) == {1.0}
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        planes = pixels.permute(0, 3, 1, 2).float()
+        return self.network(planes if self.plain else (planes - self.mean) / self.std)  # type: ignore[no-any-return]
+
+
+def run_with(runtime: Runtime, module: nn.Module, shape: Shape, streams: int = 1, device: str = "cpu") -> Network:
+    """``module`` (which takes uint8 pixels, see ``FromPixels``) made ready to run.
+
+    Raises ``WeightsError`` when OpenVINO is asked for and not installed: the choice is the caller's to change.
+    """
+    module = module.eval().requires_grad_(False)
+    if runtime == "torch":
+        return TorchNetwork(module, device)
+    try:
+        import openvino
+    except ImportError as missing:
+        raise WeightsError("openvino is not installed; install it or choose the runtime torch") from missing
+    example = torch.zeros([64 if side < 0 else side for side in shape], dtype=torch.uint8)
+    model = openvino.convert_model(module, example_input=example, input=[list(shape)])
+    return OpenVinoNetwork(openvino, model, streams)
+
+
+class TorchNetwork:
+    def __init__(self, module: nn.Module, device: str) -> None:
+        self._module, self._device = module.to(device), device
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            answer: Tensor = self._module(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))
+            return answer.cpu().numpy()
+
+
+class OpenVinoNetwork:
+    def __init__(self, openvino: Any, model: Any, streams: int) -> None:
+        compiled = openvino.Core().compile_model(
+            model,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": "f32",  # bf16 where the processor has it would change embeddings
+                "INFERENCE_NUM_THREADS": streams,
+                "NUM_STREAMS": streams,
+                "CPU_RUNTIME_CACHE_CAPACITY": CACHED_SHAPES,
+            },
+        )
+        self._create: Callable[[], Any] = compiled.create_infer_request
+        self._idle: LifoQueue[Any] = LifoQueue()
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        try:
+            request = self._idle.get_nowait()
+        except Empty:
+            request = self._create()
+        try:
+            request.infer([np.ascontiguousarray(pixels)], share_inputs=True)
+            return np.array(request.get_output_tensor().data, np.float32)
+        finally:
+            self._idle.put(request)
