@@ -49,12 +49,12 @@ def warp(image: NDArray[np.uint8], matrix: NDArray[np.floating], size: int = CRO
     Pixels from outside the picture are black. Faces larger than twice the crop are averaged down
     first, because bilinear sampling would alias them.
     """
-    matrix = np.asarray(matrix, np.float64)
-    step = int(1.0 / max(np.sqrt(abs(np.linalg.det(matrix[:, :2]))), 1e-6))
+    to_crop = np.asarray(matrix, np.float64)
+    step = int(1.0 / max(np.sqrt(abs(np.linalg.det(to_crop[:, :2]))), 1e-6))
     if step >= 2:
-        image, matrix = _reduced(image, matrix, size, step)
+        image, to_crop = _reduced(image, to_crop, size, step)
     return np.asarray(
-        cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0)), np.uint8
+        cv2.warpAffine(image, to_crop, (size, size), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0)), np.uint8
     )
 
 

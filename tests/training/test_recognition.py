@@ -1,0 +1,151 @@
+"""The main branch: losses by oracle, and each stage overfits one small batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from app.face.nets.edgenext import EdgeNeXt
+from training.batches import Ahead, side_view_weights
+from training.blocks import chained_cosine, error_weights, stage_scales, unit_losses
+from training.data.augment import PLAIN, Augmentation, augment
+from training.recognition import Config, MainBranch, cosine_rate, distillation, identity_loss, pixels, read_config
+
+
+def tiny(width: int = 16) -> EdgeNeXt:
+    return EdgeNeXt(width, dims=(8, 16, 16, 24), depths=(1, 2, 2, 1))
+
+
+def maps_of(net: EdgeNeXt, x: torch.Tensor) -> list[torch.Tensor]:
+    maps = []
+    with torch.no_grad():
+        for unit in net.units:
+            x = unit(x)
+            maps.append(x)
+    return maps
+
+
+def test_the_shipped_size_is_within_its_bar() -> None:
+    net = EdgeNeXt(192)
+    assert net(torch.randn(2, 3, 112, 112)).shape == (2, 192)
+    assert sum(p.numel() for p in net.parameters()) * 2 <= 5e6  # bytes in float16
+
+
+def test_a_unit_that_already_agrees_costs_nothing_and_chains_to_cosine_one() -> None:
+    torch.manual_seed(0)
+    net, x = tiny(), torch.randn(4, 3, 112, 112)
+    maps = maps_of(net, x)
+    losses = unit_losses(net.units, x, maps, error_weights(x, maps))
+    assert max(float(loss.detach()) for loss in losses) < 1e-9
+    assert chained_cosine(net.units, x, maps[-1]) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_units_learn_another_network_block_by_block() -> None:
+    torch.manual_seed(0)
+    teacher, student, x = tiny(), tiny(), torch.randn(4, 3, 112, 112)
+    raw = maps_of(teacher, x)
+    maps = [m * s for m, s in zip(raw, stage_scales(raw), strict=True)]
+    weights = error_weights(x, maps)
+    optimizer = torch.optim.Adam(student.parameters(), 1e-2)
+    first = float(torch.stack(unit_losses(student.units, x, maps, weights)).mean().detach())
+    for _ in range(40):
+        loss = torch.stack(unit_losses(student.units, x, maps, weights)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) < 0.5 * first
+
+
+def test_distillation_vanishes_on_the_target_itself() -> None:
+    target = F.normalize(torch.randn(5, 8))
+    loss, cosine = distillation(target, target, target, 20.0)
+    assert float(loss) == pytest.approx(0, abs=1e-6)
+    assert float(cosine) == pytest.approx(1, abs=1e-6)
+
+
+def test_the_joint_stage_overfits_one_batch() -> None:
+    torch.manual_seed(0)
+    branch = MainBranch(16, people=3, margin="cosface")
+    branch.extractor = tiny(16)
+    x, target = torch.randn(6, 3, 112, 112), F.normalize(torch.randn(6, 16))
+    people = torch.tensor([0, 0, 1, 1, 2, -1])
+    optimizer = torch.optim.Adam(branch.parameters(), 5e-3)
+    seen = []
+    for _ in range(30):
+        embedding = F.normalize(branch.extractor(x))
+        loss = distillation(embedding, target, target, 1.0)[0] + 0.05 * identity_loss(branch, embedding, people)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        seen.append(float(loss.detach()))
+    assert seen[-1] < 0.35 * seen[0]
+
+
+def test_identity_loss_is_zero_where_nobody_is_known() -> None:
+    branch = MainBranch(8, people=2, margin="softmax")
+    assert float(identity_loss(branch, F.normalize(torch.randn(3, 8)), torch.tensor([-1, -1, -1]))) == 0
+
+
+def test_pixels_are_normalised_to_one() -> None:
+    x = pixels(
+        np.stack([np.zeros((112, 112, 3), np.uint8), np.full((112, 112, 3), 255, np.uint8)]), torch.device("cpu")
+    )
+    assert x.shape == (2, 3, 112, 112)
+    assert (float(x.min()), float(x.max())) == (-1.0, 1.0)
+
+
+def test_the_rate_warms_up_and_falls_to_a_hundredth() -> None:
+    rates = [cosine_rate(step, 1000, 1.0) for step in range(1000)]
+    assert rates[0] == pytest.approx(1 / 200)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[-1] == pytest.approx(0.01, abs=1e-3)
+
+
+def test_side_views_come_up_more_often_whichever_side() -> None:
+    weights = side_view_weights(np.array([0, 10, -80, 80], np.float32), most=4)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[2] == weights[3] == pytest.approx(4 * weights[0])
+
+
+def test_plain_augmentation_is_the_centre_crop() -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
+    out, mirrored = augment(crop, PLAIN, np.random.default_rng(0))
+    assert not mirrored
+    assert np.array_equal(out, crop[8:120, 8:120])
+
+
+def test_augmentation_repeats_by_seed_and_keeps_shape() -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
+    first, second = (augment(crop, Augmentation(), np.random.default_rng(3))[0] for _ in range(2))
+    assert first.shape == (112, 112, 3)
+    assert first.dtype == np.uint8
+    assert np.array_equal(first, second)
+
+
+def test_mirroring_is_exact_without_jitter() -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
+    still = Augmentation(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    out, mirrored = augment(crop, still, np.random.default_rng(0))
+    assert mirrored
+    assert np.array_equal(out[:, ::-1], crop[8:120, 8:120])
+
+
+def test_an_error_ahead_reaches_the_trainer() -> None:
+    def broken() -> object:
+        yield 1
+        raise ValueError("no such file")
+
+    with pytest.raises(ValueError, match="no such file"):
+        list(Ahead(broken))  # type: ignore[arg-type]
+
+
+def test_config_reads_what_differs(tmp_path: object) -> None:
+    from pathlib import Path
+
+    path = Path(str(tmp_path)) / "c.json"
+    path.write_text('{"width": 64, "sets": ["lfw"], "augmentation": {"flip": 0.0}}')
+    config = read_config(path)
+    assert (config.width, config.sets, config.augmentation.flip) == (64, ("lfw",), 0.0)
+    assert read_config(None) == Config()

@@ -1,0 +1,75 @@
+"""Augmented batches from a crop store, made ahead in a thread so that the trainer never waits."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data.augment import Augmentation, augment
+from training.data.store import CropStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """``crops`` uint8 [n, 112, 112, 3]; ``index`` rows of the store; ``yaw`` degrees, sign changed where mirrored."""
+
+    crops: NDArray[np.uint8]
+    index: NDArray[np.int64]
+    mirrored: NDArray[np.bool_]
+    yaw: NDArray[np.float32]
+
+
+def side_view_weights(yaw: NDArray[np.float32], most: float = 4.0) -> NDArray[np.float64]:
+    """Sampling weights over rows, sum 1: side views are few, so they come up to ``most`` times as often."""
+    weights = 1 + (most - 1) * np.clip((np.abs(yaw) - 20) / 40, 0, 1)
+    return np.asarray(weights / weights.sum(), np.float64)
+
+
+def batches(
+    store: CropStore, size: int, how: Augmentation, seed: int, start: int, weights: NDArray[np.float64]
+) -> Iterator[Batch]:
+    """Endless batches, from number ``start`` of the sequence that ``seed`` defines, so that a run resumes exactly."""
+    cumulative = np.cumsum(weights)
+    step = start
+    while True:
+        rng = np.random.default_rng((seed, step))
+        index = np.searchsorted(cumulative, rng.random(size) * cumulative[-1])
+        pairs = [augment(store[int(i)], how, rng) for i in index]
+        mirrored = np.array([m for _, m in pairs])
+        yield Batch(
+            np.stack([c for c, _ in pairs]),
+            index,
+            mirrored,
+            np.where(mirrored, -1, 1).astype(np.float32) * store.yaw[index],
+        )
+        step += 1
+
+
+class Ahead(Generic[T]):
+    """Runs an iterator in a thread, at most ``depth`` items ahead. An error there is raised here."""
+
+    def __init__(self, make: Callable[[], Iterator[T]], depth: int = 4) -> None:
+        self._items: queue.Queue[T | BaseException] = queue.Queue(depth)
+        threading.Thread(target=self._run, args=(make,), daemon=True).start()
+
+    def _run(self, make: Callable[[], Iterator[T]]) -> None:
+        try:
+            for item in make():
+                self._items.put(item)
+        except BaseException as error:
+            self._items.put(error)
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            item = self._items.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item

@@ -1,0 +1,40 @@
+"""A run's folder: checkpoints that a kill cannot tear, and a log of figures."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class Run:
+    """``folder/last.pt`` and ``folder/log.jsonl``. Saves at most once in ``every`` seconds unless told."""
+
+    def __init__(self, folder: Path, every: float = 60.0) -> None:
+        self.folder, self.every = folder, every
+        self._saved = time.monotonic()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def load(self) -> dict[str, Any] | None:
+        """The last checkpoint, or nothing. Tensors and plain values only: nothing in it can run code."""
+        path = self.folder / "last.pt"
+        return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
+
+    def save(self, state: dict[str, Any]) -> None:
+        partial = self.folder / "last.part"
+        torch.save(state, partial)
+        partial.replace(self.folder / "last.pt")
+        self._saved = time.monotonic()
+
+    def due(self) -> bool:
+        return time.monotonic() - self._saved >= self.every
+
+    def log(self, **figures: float) -> None:
+        """One line of figures, also printed, so that a background run can be read from its output."""
+        line = json.dumps({k: round(v, 5) for k, v in figures.items()})
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+        print(line, flush=True)
