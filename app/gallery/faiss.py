@@ -11,13 +11,17 @@ from app.gallery.contract import Hit
 from app.gallery.partition import Partition
 from app.gallery.rows import checked_queries, checked_rows
 from app.gallery.source import use_one_thread
+from app.gallery.tiers import Tiers
+from app.gallery.upkeep import Upkeep
 
 
 class FaissGallery:
     """``Gallery`` in memory. Thread safe; searches never wait for a change."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, tiers: Tiers | None = None) -> None:
         self.width = width
+        self._tiers = tiers or Tiers()
+        self._upkeep = Upkeep()
         self._partitions: dict[int, Partition] = {}
         self._lock = threading.Lock()
 
@@ -27,13 +31,20 @@ class FaissGallery:
         rows = checked_rows(self.width, templates, subjects, vectors)
         use_one_thread()
         with self._lock:
-            partition = self._partitions.setdefault(collection, Partition(self.width))
+            partition = self._partitions.setdefault(collection, Partition(self.width, self._tiers))
         partition.add(*rows)
+        while partition.backlog() and partition.rebuild_once():  # a writer that runs ahead does the work itself
+            pass
+        self._upkeep.notice(partition)
 
     def remove(self, collection: int, templates: NDArray[np.int64]) -> int:
         use_one_thread()
         partition = self._partitions.get(collection)
-        return partition.remove(np.asarray(templates, np.int64)) if partition else 0
+        if partition is None:
+            return 0
+        gone = partition.remove(np.asarray(templates, np.int64))
+        self._upkeep.notice(partition)
+        return gone
 
     def drop(self, collection: int) -> None:
         with self._lock:
@@ -50,6 +61,11 @@ class FaissGallery:
         partition = self._partitions.get(collection)
         return len(partition) if partition else 0
 
+    def settle(self) -> None:
+        """Wait until the background has nothing left to rebuild."""
+        self._upkeep.settle()
+
     def close(self) -> None:
+        self._upkeep.close()
         with self._lock:
             self._partitions.clear()

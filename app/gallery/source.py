@@ -33,7 +33,10 @@ class Source(Protocol):
     def guess(
         self, queries: NDArray[np.float32], size: int, fetch: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Guessed scores and rows [q, fetch] of the likely best among the first ``size`` rows, best first."""
+        """Guessed scores and rows [q, fetch] of the likely best among the first ``size`` rows, best first.
+
+        Row -1 where the guess ran out of rows. All rows, in any order, when ``fetch`` is ``size``.
+        """
         ...
 
     def first_fetch(self, k: int) -> int:
@@ -70,7 +73,8 @@ def _settle(
     rows: NDArray[np.int64],
 ) -> Ranked:
     while True:
-        alive = rows[source.died[rows] > epoch]
+        named = rows[rows >= 0]
+        alive = named[source.died[named] > epoch]
         found = rank_subjects(
             cosines(source.vectors_at(alive), query), source.subjects[alive], source.templates[alive], k
         )

@@ -39,6 +39,15 @@ class Tail:
         new.died[:n] = self.died[rows]
         return new
 
+    def rounded(self, size: int) -> Tail:
+        """A copy of the first ``size`` rows with vectors as segments store them.
+
+        A tail beside segments holds such, so that equal vectors get equal scores wherever they lie.
+        """
+        new = self.copy(np.arange(size), len(self.templates))
+        new.vectors[:size] = as_stored(new.vectors[:size])
+        return new
+
     def write(
         self, at: int, templates: NDArray[np.int64], subjects: NDArray[np.int64], vectors: NDArray[np.float32]
     ) -> None:
@@ -60,3 +69,8 @@ class Tail:
 
     def first_fetch(self, k: int) -> int:
         return 4 * k + 16
+
+
+def as_stored(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rounded to what float16 holds."""
+    return vectors.astype(np.float16).astype(np.float32)

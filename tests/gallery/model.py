@@ -36,7 +36,7 @@ class PlainGallery:
     @staticmethod
     def _search(rows: dict[int, tuple[int, NDArray[np.float32]]], query: NDArray[np.float32], k: int) -> list[Hit]:
         best: dict[int, Hit] = {}
-        hits = [Hit(s, t, float(np.add.reduce(v * query, dtype=np.float32))) for t, (s, v) in rows.items()]
+        hits = [Hit(s, t, float(np.vecdot(v, query))) for t, (s, v) in rows.items()]
         for hit in sorted(hits, key=lambda h: (-h.score, h.subject, h.template)):
             best.setdefault(hit.subject, hit)
         return list(best.values())[:k]

@@ -11,20 +11,28 @@ from numpy.typing import NDArray
 
 from app.errors import GalleryError
 from app.gallery.faiss import FaissGallery
+from app.gallery.tail import as_stored
+from app.gallery.tiers import Tiers
 from tests.gallery.model import PlainGallery, random_units, unit
 
 WIDTH = 8
 # Few values on purpose: equal vectors and equal scores are the interesting case.
-FEW = unit(np.random.default_rng(5).integers(-1, 2, (6, WIDTH)) + np.eye(6, WIDTH) * 3)
+# Rounded to what both tiers hold exactly, so that scores can be compared bit by bit.
+FEW = as_stored(unit(np.random.default_rng(5).integers(-1, 2, (6, WIDTH)) + np.eye(6, WIDTH) * 3))
 collections = st.integers(1, 2)
 template_ids = st.lists(st.integers(1, 40), min_size=1, max_size=12, unique=True)
 
 
 class AgainstPlainModel(RuleBasedStateMachine):
+    tiers = Tiers()
+
     def __init__(self) -> None:
         super().__init__()
-        self.real = FaissGallery(WIDTH)
+        self.real = FaissGallery(WIDTH, self.tiers)
         self.model = PlainGallery()
+
+    def teardown(self) -> None:
+        self.real.close()
 
     @rule(collection=collections, templates=template_ids, data=st.data())
     def add(self, collection: int, templates: list[int], data: st.DataObject) -> None:
@@ -54,6 +62,18 @@ class AgainstPlainModel(RuleBasedStateMachine):
         assert [self.real.count(c) for c in (1, 2)] == [self.model.count(c) for c in (1, 2)]
 
 
+class TieredAgainstPlainModel(AgainstPlainModel):
+    """Segments of a few rows, so that every change seals, joins and tidies in the background."""
+
+    tiers = Tiers(seal_at=6, largest=30, most_segments=3)
+
+    @rule()
+    def settle(self) -> None:
+        self.real.settle()
+
+
+TestTieredAgainstPlainModel = TieredAgainstPlainModel.TestCase
+TestTieredAgainstPlainModel.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestAgainstPlainModel = AgainstPlainModel.TestCase
 TestAgainstPlainModel.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
@@ -126,3 +146,58 @@ def test_searches_beside_a_change_see_it_whole() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_nothing_flickers_while_the_background_rebuilds() -> None:
+    """Searches beside adds, removals, sealing and joining: who stays is found every time, who is gone never."""
+    gallery = FaissGallery(WIDTH, Tiers(seal_at=64, largest=4096, most_segments=50))
+    stay, leave = as_stored(random_units(7, 20, WIDTH)), as_stored(random_units(8, 400, WIDTH))
+    gallery.add(1, np.arange(20), np.arange(20), stay)
+    gallery.add(1, np.arange(1000, 1400), np.arange(1000, 1400), leave)
+    stop, wrong, gone = threading.Event(), [], 1000
+
+    def look() -> None:
+        while not stop.is_set():
+            before = gone
+            found = gallery.search(1, stay, 1)
+            wrong.extend(hits for row, hits in enumerate(found) if hits[0].template != row)
+            late = gallery.search(1, leave[:400:7], 400)
+            wrong.extend(hit for hits in late for hit in hits if 1000 <= hit.template < before)
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    others = as_stored(-stay[0] + 0.05 * random_units(9, 1500, WIDTH))
+    for turn in range(50):
+        gallery.add(
+            1, np.arange(5000 + 30 * turn, 5030 + 30 * turn), np.full(30, 9), others[30 * turn : 30 * turn + 30]
+        )
+        gallery.remove(1, np.arange(1000 + 8 * turn, 1008 + 8 * turn))
+        gone = 1008 + 8 * turn
+    stop.set()
+    for thread in threads:
+        thread.join()
+    gallery.settle()
+    assert not wrong
+    assert gallery.count(1) == 1520
+    gallery.close()
+
+
+@pytest.mark.slow
+def test_hard_probes_and_strangers_find_whom_the_exact_scan_finds() -> None:
+    rng = np.random.default_rng(3)
+    people = random_units(4, 6000, 128)
+    noise = random_units(5, 5 * 6000, 128)
+    vectors = unit(0.85 * np.repeat(people, 5, axis=0) + np.sqrt(1 - 0.85**2) * noise)
+    subjects = np.repeat(np.arange(6000), 5)
+    gallery = FaissGallery(128)
+    gallery.add(1, np.arange(30_000), subjects, vectors)
+    removed = rng.choice(30_000, 4000, replace=False)
+    gallery.remove(1, removed)
+    vectors[removed] = 0
+    hard = unit(0.5 * people[:300] + np.sqrt(0.75) * random_units(6, 300, 128))
+    probes = np.concatenate([hard, random_units(7, 300, 128)])
+    truth = subjects[np.argmax(probes @ vectors.T, axis=1)]
+    found = np.array([hits[0].subject for hits in gallery.search(1, probes, 5)])
+    gallery.close()
+    assert (found == truth).mean() >= 0.99
