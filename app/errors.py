@@ -161,3 +161,43 @@ class CollectionExists(RequestError):
 
 class BadCursor(RequestError):
     code, title = "BAD_CURSOR", "The cursor is not one of ours"
+
+
+class BadBase64(RequestError):
+    code, title = "BAD_BASE64", "The picture is not base64"
+
+
+class BadMetadata(RequestError):
+    code, title = "BAD_METADATA", "The metadata is not a JSON object within the limits"
+
+
+class TooManyTemplates(RequestError):
+    code, status, title = "TOO_MANY_TEMPLATES", 409, "The subject has as many templates as it may have"
+
+
+class TooManyCollections(RequestError):
+    code, status, title = "TOO_MANY_COLLECTIONS", 409, "There are as many collections as there may be"
+
+
+class MethodNotAllowed(RequestError):
+    code, status, title = "METHOD_NOT_ALLOWED", 405, "The address does not know this method"
+
+
+class Unauthorized(RequestError):
+    code, status, title = "UNAUTHORIZED", 401, "The key is missing or wrong"
+
+
+class ForeignOrigin(RequestError):
+    code, status, title = "FOREIGN_ORIGIN", 403, "Without a key only this machine may ask"
+
+
+class Overloaded(FrontalisError):
+    """As many requests wait as may wait."""
+
+    code, status, title = "OVERLOADED", 503, "Too many requests wait; try again soon"
+
+
+class ConfigurationError(FrontalisError):
+    """Frontalis cannot start as it was asked to."""
+
+    code, title = "CONFIGURATION", "The settings cannot be met"

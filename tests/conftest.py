@@ -25,17 +25,25 @@ def postgres_server() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="frontalis-pg-") as folder:
         os.environ.setdefault("XDG_RUNTIME_DIR", folder)
         server = pgserver.get_server(Path(folder) / "data")
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        # What a test writes need not survive a power cut, and fsync is most of its time.
+        _administer(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        yield url
         server.cleanup()
 
 
 def _fresh_postgres(server: str) -> str:
     name = f"test_{next(_numbers)}"
+    _administer(server, f"CREATE DATABASE {name}")
+    return server.replace("/postgres?", f"/{name}?")
+
+
+def _administer(server: str, *statements: str) -> None:
     admin = create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        for statement in statements:
+            connection.execute(text(statement))
     admin.dispose()
-    return server.replace("/postgres?", f"/{name}?")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

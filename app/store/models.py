@@ -101,8 +101,9 @@ class Template(Base):
     """One enrolled face. ``id`` is what the gallery knows it by.
 
     ``embedding`` and ``frontalized`` are float32, little endian, unit length. The raw one is kept so that
-    another frontalizer can be applied without the picture. ``digest`` is the SHA-256 of the file it came
-    from; ``change`` is the collection's number of the transaction that wrote it.
+    another frontalizer can be applied without the picture, as long as ``extractor`` is the same. ``digest``
+    is the SHA-256 of the file it came from; ``change`` is the collection's number of the transaction that
+    wrote it.
     """
 
     __tablename__ = "templates"
@@ -121,6 +122,7 @@ class Template(Base):
     landmarks: Mapped[list[list[float]]] = mapped_column(JSON)
     detection_score: Mapped[float] = mapped_column(Double)
     model_id: Mapped[str] = mapped_column(String(128))
+    extractor: Mapped[str] = mapped_column(String(128))
     detector: Mapped[str] = mapped_column(String(128))
     digest: Mapped[str] = mapped_column(String(64), index=True)
     created_at: Mapped[datetime] = mapped_column(Utc, default=now)

@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("landmarks", sa.JSON(), nullable=False),
         sa.Column("detection_score", sa.Double(), nullable=False),
         sa.Column("model_id", sa.String(128), nullable=False),
+        sa.Column("extractor", sa.String(128), nullable=False),
         sa.Column("detector", sa.String(128), nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
         sa.Column("created_at", utc, nullable=False),

@@ -1,0 +1,116 @@
+"""Around every request: an id, a bound on the body, headers, one line in the log, the counters."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import Final
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.metrics import Metrics
+from app.api.problems import problem
+from app.errors import BodyTooLarge, FrontalisError
+from app.store.ids import uuid7
+
+_PAGE: Final = (
+    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+# The page of /docs is FastAPI's: it loads Swagger UI from a CDN and starts it with an inline script.
+_DOCS: Final = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; "
+    "style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; img-src 'self' data: https://fastapi.tiangolo.com; "
+    "frame-ancestors 'none'"
+)
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+
+
+class Edge:
+    """Outermost of ours. Nothing that a request carries reaches the log: route, status, code and id only."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, max_body_bytes: int) -> None:
+        self._app, self._metrics, self._max_body = app, metrics, max_body_bytes
+        self._log = structlog.get_logger("frontalis.api")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id, started, status = str(uuid7()), time.perf_counter(), 0
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                headers["Content-Security-Policy"] = _DOCS if scope["path"] == "/docs" else _PAGE
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            refusal = _too_large(Headers(scope=scope), self._max_body)
+            if refusal is not None:
+                await problem(request_id, refusal)(scope, receive, sending)
+            else:
+                await self._app(scope, _bounded(receive, self._max_body), sending)
+        except Exception as error:
+            # The text of a foreign exception may hold anything: its type and place must do.
+            frames = traceback.extract_tb(error.__traceback__)
+            places = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames[-6:]]
+            self._log.error("failed", request_id=request_id, error=type(error).__name__, where=places)
+            if status:
+                raise
+            await problem(request_id, FrontalisError())(scope, receive, sending)
+        finally:
+            self._count(Request(scope), request_id, status, time.perf_counter() - started)
+
+    def _count(self, request: Request, request_id: str, status: int, seconds: float) -> None:
+        route = getattr(request.scope.get("route"), "path", "none")
+        self._metrics.requests.labels(request.method, route, str(status)).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
+        self._log.info(
+            "request",
+            request_id=request_id,
+            method=request.method,
+            route=route,
+            status=status,
+            ms=round(seconds * 1000, 1),
+        )
+
+
+def _too_large(headers: Headers, limit: int) -> BodyTooLarge | None:
+    length = headers.get("content-length", "")
+    return _refusal(limit) if length.isdigit() and int(length) > limit else None
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    """Counts what arrives: a body without a length, or with a false one, ends at the limit too."""
+    seen = 0
+
+    async def receiving() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            raise _refusal(limit)
+        return message
+
+    return receiving
+
+
+def _refusal(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body has more than {limit} bytes", limit=limit)

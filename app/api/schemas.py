@@ -1,0 +1,355 @@
+"""What goes over the wire. ``XCreate`` comes in, ``XPublic`` goes out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from annotated_types import Len
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import from_json
+
+from app.errors import BadBase64, BadMetadata
+from app.service.decision import Decision
+
+MAX_METADATA_BYTES: Final = 16_384
+MAX_METADATA_DEPTH: Final = 8
+MAX_IMAGES: Final = 20
+Attribute = Literal["pose", "quality", "landmarks"]
+ATTRIBUTES: Final[tuple[Attribute, ...]] = ("pose", "quality", "landmarks")
+
+
+def _image(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return base64.b64decode(value.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise BadBase64 from error
+
+
+def _metadata(value: object) -> object:
+    """JSON that any database keeps: an object, shallow, small, no NaN, no NUL, no half of a surrogate pair."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = from_json(value)
+        except ValueError as error:
+            raise BadMetadata("The metadata is not JSON") from error
+    if not isinstance(value, dict):
+        raise BadMetadata("The metadata is not a JSON object")
+    if _depth(value) > MAX_METADATA_DEPTH:
+        raise BadMetadata(f"The metadata is nested deeper than {MAX_METADATA_DEPTH}", limit=MAX_METADATA_DEPTH)
+    try:
+        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+    except ValueError as error:
+        raise BadMetadata("The metadata holds NaN, infinity or half a character") from error
+    if size > MAX_METADATA_BYTES:
+        raise BadMetadata(f"The metadata has {size} bytes, at most {MAX_METADATA_BYTES}", limit=MAX_METADATA_BYTES)
+    if "\\u0000" in json.dumps(value):
+        raise BadMetadata("The metadata holds a NUL character")
+    return value
+
+
+def _depth(value: object) -> int:
+    depth, layer = 0, [value]
+    while layer and depth <= MAX_METADATA_DEPTH:
+        depth += 1
+        layer = [
+            inner
+            for one in layer
+            for inner in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+            if isinstance(inner, dict | list)
+        ]
+    return depth
+
+
+def _no_dots(value: str) -> str:
+    if value in {".", ".."}:
+        raise ValueError("must not be . or ..: no address would reach it")
+    return value
+
+
+def _listed(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$"), AfterValidator(_no_dots)]
+Name = Annotated[str, StringConstraints(max_length=200, pattern="^[^\x00-\x1f\x7f]*$")]
+Metadata = Annotated[dict[str, Any], BeforeValidator(_metadata)]
+Image = Annotated[
+    bytes,
+    BeforeValidator(_image),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64", "contentMediaType": "image/*"}),
+]
+Cosine = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+
+
+class Create(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class EnrollCreate(Create):
+    images: Annotated[list[Image], Len(1, MAX_IMAGES)] = Field(description="1 to 20 pictures of one person.")
+    subject_id: Id | None = Field(default=None, description="Yours; without one a new subject gets one of ours.")
+    name: Name | None = None
+    metadata: Metadata | None = Field(default=None, description="A JSON object, kept as it is.")
+    collection: Id = "default"
+    faces: Literal["single", "largest"] = Field(
+        default="single", description="`largest` takes the largest face of a picture instead of refusing several."
+    )
+    duplicates: Literal["allow", "report", "refuse"] = Field(
+        default="report", description="When a face already belongs to another subject."
+    )
+
+
+class IdentifyCreate(Create):
+    image: Image
+    collection: Id = "default"
+    top_k: int = Field(default=5, ge=1, le=100, description="Candidates a face: subjects, each by its best template.")
+    threshold: Cosine | None = Field(default=None, description="A cosine of your own instead of `fpir`.")
+    fpir: Rate | None = Field(default=None, description="Wanted false-positive identification rate.")
+    faces: Literal["all", "largest"] = "all"
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> IdentifyCreate:
+        if self.threshold is not None and self.fpir is not None:
+            raise ValueError("threshold and fpir exclude each other")
+        return self
+
+
+class VerifyCreate(Create):
+    image: Image
+    image_b: Image | None = Field(default=None, description="The other picture; or name a `subject_id`.")
+    subject_id: Id | None = None
+    collection: Id = "default"
+    threshold: Cosine | None = Field(default=None, description="A cosine of your own instead of `fmr`.")
+    fmr: Rate | None = Field(default=None, description="Wanted false match rate.")
+    faces: Literal["single", "largest"] = "single"
+
+    @model_validator(mode="after")
+    def _one_other(self) -> VerifyCreate:
+        if (self.image_b is None) == (self.subject_id is None):
+            raise ValueError("send either image_b or subject_id")
+        if self.threshold is not None and self.fmr is not None:
+            raise ValueError("threshold and fmr exclude each other")
+        return self
+
+
+class AnalyzeCreate(Create):
+    image: Image
+    faces: Literal["all", "largest"] = "all"
+    attributes: Annotated[
+        list[Attribute],
+        BeforeValidator(_listed),
+        WithJsonSchema({"type": "string", "description": "Comma-separated: " + ", ".join(ATTRIBUTES) + "."}),
+    ] = Field(default_factory=lambda: list(ATTRIBUTES))
+
+
+class SubjectUpdate(Create):
+    """What is left out stays; ``metadata`` is replaced whole."""
+
+    name: Name | None = None
+    metadata: Metadata = Field(default_factory=dict)
+
+
+class CollectionCreate(Create):
+    name: Id
+
+
+class Public(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class PosePublic(Public):
+    """Degrees. yaw > 0: the subject looks to their own left (image right)."""
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
+class QualityPublic(Public):
+    """0 (useless) to 100 (ideal); ``overall`` is the weakest. ``inter_eye`` in pixels."""
+
+    overall: float
+    sharpness: float
+    brightness: float
+    contrast: float
+    size: float
+    inter_eye: float
+
+
+class FacePublic(Public):
+    """Pixels of the picture after EXIF orientation. ``landmarks``: eyes, nose, mouth corners, x y each."""
+
+    box: tuple[float, float, float, float]
+    landmarks: list[tuple[float, float]]
+    detection_score: float
+    pose: PosePublic
+    quality: QualityPublic
+
+
+class ThresholdPublic(Public):
+    """What scores were held against. ``fpir`` and ``fmr`` are null where you named the threshold."""
+
+    threshold: float
+    review: float
+    fpir: float | None
+    fmr: float | None
+    subjects: int
+    extrapolated: bool
+
+
+class AcceptedPublic(FacePublic):
+    index: int
+    template_id: str
+
+
+class RejectedPublic(Public):
+    index: int
+    code: str
+    reason: str
+
+
+class DuplicatePublic(Public):
+    index: int
+    subject_id: str
+    score: float
+
+
+class EnrolledPublic(Public):
+    subject_id: str
+    created: bool
+    accepted: list[AcceptedPublic]
+    rejected: list[RejectedPublic]
+    duplicates: list[DuplicatePublic]
+    model_id: str
+    request_id: str
+
+
+class CandidatePublic(Public):
+    """``score`` is a cosine, not a probability. ``margin``: how far above the next subject."""
+
+    subject_id: str
+    name: str | None
+    score: float
+    distance: float
+    margin: float | None
+    template_id: str
+    template_pose: PosePublic
+
+
+class RecognisedPublic(FacePublic):
+    candidates: list[CandidatePublic]
+    match: CandidatePublic | None
+    decision: Decision
+
+
+class IdentifiedPublic(Public):
+    faces: list[RecognisedPublic]
+    threshold: ThresholdPublic
+    model_id: str
+    detection_size: tuple[int, int]
+    timings_ms: dict[str, float]
+    request_id: str
+
+
+class VerifiedPublic(Public):
+    """``template_id`` is the subject's best template, null when two pictures were compared."""
+
+    match: bool
+    score: float
+    distance: float
+    threshold: ThresholdPublic
+    template_id: str | None
+    face: FacePublic
+    face_b: FacePublic | None
+    model_id: str
+    timings_ms: dict[str, float]
+    request_id: str
+
+
+class AnalysedFacePublic(Public):
+    box: tuple[float, float, float, float]
+    detection_score: float
+    landmarks: list[tuple[float, float]] | None = None
+    pose: PosePublic | None = None
+    quality: QualityPublic | None = None
+
+
+class AnalysedPublic(Public):
+    faces: list[AnalysedFacePublic]
+    model_id: str
+    detection_size: tuple[int, int]
+    timings_ms: dict[str, float]
+    request_id: str
+
+
+class TemplatePublic(FacePublic):
+    template_id: str
+    model_id: str
+    detector: str
+    created_at: datetime
+
+
+class SubjectPublic(Public):
+    subject_id: str
+    name: str | None
+    metadata: dict[str, Any]
+    templates: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class SubjectDetailPublic(Public):
+    subject_id: str
+    name: str | None
+    metadata: dict[str, Any]
+    templates: list[TemplatePublic]
+    created_at: datetime
+    updated_at: datetime
+
+
+class SubjectPagePublic(Public):
+    """``next_cursor`` is null on the last page."""
+
+    subjects: list[SubjectPublic]
+    next_cursor: str | None
+
+
+class CollectionPublic(Public):
+    """``model_id`` is null until the first template pins it."""
+
+    name: str
+    model_id: str | None
+    subjects: int
+    templates: int
+    created_at: datetime
+
+
+class CollectionListPublic(Public):
+    collections: list[CollectionPublic]
+
+
+class HealthPublic(Public):
+    status: Literal["ok"] = "ok"
+
+
+class ReadyPublic(Public):
+    status: Literal["ready"] = "ready"
+    model_id: str

@@ -1,0 +1,94 @@
+"""create_app(): lifespan, routers, error handlers. Nothing else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from fastapi import Depends, FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import FileResponse
+from fastapi.routing import APIRoute
+from fastapi.staticfiles import StaticFiles
+
+from app.api import problems
+from app.api.dependencies import Running, require_key
+from app.api.metrics import Metrics
+from app.api.middleware import Edge
+from app.api.pool import Pool
+from app.api.routers import collections, operations, recognition, subjects
+from app.gallery.contract import Gallery
+from app.service.house import opened
+from app.service.index import keep_ready
+from app.service.machine import facts
+from app.service.parts import Engine
+from app.settings import Settings
+from app.store.secret import data_secret
+
+log = structlog.get_logger("frontalis")
+
+WEB: Final = Path(__file__).parent / "web"
+
+
+def create_app(settings: Settings, engine: Engine | None = None, gallery: Gallery | None = None) -> FastAPI:
+    """The service. Engine and gallery are made from the settings at start unless they are given."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with ExitStack() as stack:
+            parts = stack.enter_context(opened(settings, engine, gallery))
+            pool = Pool(settings.threads, settings.max_waiting)
+            stack.callback(pool.close)
+            stop = threading.Event()
+            mender = threading.Thread(target=keep_ready, args=(parts.index, stop), name="frontalis-index")
+            mender.start()
+            stack.callback(mender.join)
+            stack.callback(stop.set)
+            app.state.running = Running(parts, pool, data_secret(settings.data_dir))
+            app.state.metrics.watch(parts.index)
+            log.info(
+                "started",
+                model_id=parts.engine.model_id,
+                runtime=parts.engine.runtime,
+                database=parts.database.url.get_backend_name(),
+                **facts(settings),
+            )
+            yield
+            log.info("stopping")
+
+    app = FastAPI(
+        title="Frontalis",
+        version=version("frontalis"),
+        summary="Self-hosted face recognition that still knows you from the side",
+        lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
+        redoc_url=None,
+    )
+    app.state.settings, app.state.metrics = settings, Metrics()
+    app.add_middleware(Edge, metrics=app.state.metrics, max_body_bytes=settings.max_body_bytes)
+    problems.install(app)
+    for guarded in (recognition.router, subjects.router, collections.router):
+        app.include_router(guarded, dependencies=[Depends(require_key)])
+    app.include_router(operations.router)
+    if WEB.is_dir():
+        app.mount("/web", StaticFiles(directory=WEB), name="web")
+        app.add_api_route("/", lambda: FileResponse(WEB / "index.html"), include_in_schema=False)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        schema["components"]["schemas"]["Problem"] = problems.Problem.model_json_schema()
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,71 @@
+"""Scores to one decision. Pure: numbers in, numbers out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from app.gallery.contract import Hit
+
+Decision = Literal["match", "review", "no_match"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What scores were held against, told in full.
+
+    ``threshold`` and ``review`` are cosines, both inclusive. ``fpir`` and ``fmr`` are the rates it was set
+    for, None where the caller named a threshold; ``subjects`` is the size of the collection it was set at.
+    ``extrapolated``: the table of the model ends before this rate, so the threshold is a careful guess.
+    """
+
+    threshold: float
+    review: float
+    fpir: float | None
+    fmr: float | None
+    subjects: int
+    extrapolated: bool
+
+
+def distance(score: float) -> float:
+    """Euclidean distance of two unit vectors of this cosine: sqrt(2 - 2 score), 0..2."""
+    return math.sqrt(max(0.0, 2.0 - 2.0 * score))
+
+
+def assign(faces: Sequence[Sequence[Hit]], threshold: float) -> list[Hit | None]:
+    """Who each face of one picture is: the best pairs at or above ``threshold`` first, each subject once.
+
+    Two faces of a picture are two people: a subject goes to the face that resembles it most, the other
+    face may still have its next candidate. Ties go to the earlier face, then to the smaller subject.
+    """
+    pairs = [
+        (-hit.score, face, hit.subject, hit)
+        for face, hits in enumerate(faces)
+        for hit in hits
+        if hit.score >= threshold
+    ]
+    matched: list[Hit | None] = [None] * len(faces)
+    taken: set[int] = set()
+    for _, face, subject, hit in sorted(pairs, key=lambda pair: pair[:3]):
+        if hit.score >= threshold and matched[face] is None and subject not in taken:
+            matched[face] = hit
+            taken.add(subject)
+    return matched
+
+
+def decide(match: Hit | None, hits: Sequence[Hit], review: float) -> Decision:
+    """``match`` if there is one; ``review`` if the best score is at or above ``review``; else ``no_match``.
+
+    A face whose only likeness went to another face of the picture is for review: a twin, or a poster.
+    """
+    if match is not None:
+        return "match"
+    return "review" if hits and hits[0].score >= review else "no_match"
+
+
+def margins(hits: Sequence[Hit]) -> list[float | None]:
+    """How far each hit lies above the next subject; None for the last."""
+    return [here.score - after.score for here, after in pairwise(hits)] + [None] * bool(hits)

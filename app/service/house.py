@@ -1,0 +1,47 @@
+"""Opening and closing everything, in order: lock, tables, engine, index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from app.errors import StoreError
+from app.gallery.contract import Gallery
+from app.gallery.faiss import FaissGallery
+from app.service.collections import ensure_default
+from app.service.index import Index
+from app.service.loading import load_engine
+from app.service.machine import prepare
+from app.service.parts import Engine, Parts
+from app.settings import Settings
+from app.store import migrate
+from app.store.database import Database
+from app.store.lock import owning
+
+
+@contextmanager
+def opened(
+    settings: Settings, engine: Engine | None = None, gallery: Gallery | None = None, own: bool = True
+) -> Iterator[Parts]:
+    """Everything ready for requests, closed again at the end.
+
+    ``own``: hold the lock of the database. Those who only read may do without; they see what was there at
+    the start. Raises ``GalleryLocked``, ``StoreError``, ``WeightsError``, ``ConfigurationError``.
+    """
+    prepare(settings)
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with ExitStack() as stack:
+        database = Database(settings.database, settings.threads + 2)
+        stack.callback(database.close)
+        if own:
+            stack.enter_context(owning(database))
+            migrate.upgrade(database)
+            ensure_default(database)
+        elif migrate.revision(database) != migrate.head():
+            raise StoreError("The database is empty or of another version: run `frontalis migrate`")
+        engine = engine or load_engine(settings)
+        gallery = gallery or FaissGallery(engine.width)
+        index = Index(gallery, database, engine.model_id)
+        stack.callback(index.close)
+        index.rebuild()
+        yield Parts(settings, engine, database, index)

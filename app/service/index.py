@@ -1,0 +1,148 @@
+"""Keeps the gallery equal to the rows: commit, then index, then answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from sqlalchemy.orm import Session
+
+from app.errors import FrontalisError, GalleryError
+from app.gallery.contract import Gallery, Hit
+from app.store import queries
+from app.store.database import Database
+
+log = structlog.get_logger("frontalis.index")
+
+FIRST_PAUSE: Final = 0.5
+"""Seconds between two looks at whether the index still stands."""
+
+
+@dataclass(slots=True, eq=False)
+class Change:
+    """A transaction, and what the gallery has to be told once it is committed."""
+
+    session: Session
+    told: list[Callable[[Gallery], object]] = field(default_factory=list)
+
+    def add(self, vectors: queries.Vectors) -> None:
+        self.told.append(
+            lambda gallery: gallery.add(vectors.collection, vectors.templates, vectors.subjects, vectors.vectors)
+        )
+
+    def remove(self, collection: int, templates: list[int]) -> None:
+        self.told.append(lambda gallery: gallery.remove(collection, np.array(templates, np.int64)))
+
+    def drop(self, collection: int) -> None:
+        self.told.append(lambda gallery: gallery.drop(collection))
+
+
+class Index:
+    """The gallery beside its rows. Thread safe: searches run beside one change.
+
+    Changes are made one at a time, transaction and index together: else a slow addition could reach the
+    index after the deletion that followed it.
+    """
+
+    def __init__(self, gallery: Gallery, database: Database, model_id: str) -> None:
+        self._gallery, self._database, self._model_id = gallery, database, model_id
+        self._lock = threading.Lock()
+        self._ready = False
+        self._seen: set[int] = set()
+
+    @property
+    def ready(self) -> bool:
+        """False from a failure of the index until it is rebuilt; searches are refused meanwhile."""
+        return self._ready
+
+    def require_ready(self) -> None:
+        """Raises ``GalleryError``."""
+        if not self._ready:
+            raise GalleryError("The index is being rebuilt from the rows; try again soon")
+
+    @contextmanager
+    def changing(self) -> Iterator[Change]:
+        """Commit at the end of the block, then bring the index up to date.
+
+        Raises ``GalleryError`` with ``written`` true when the rows are committed and the index failed.
+        """
+        with self._lock:
+            leaving = False
+            try:
+                with self._database.writing() as session:
+                    change = Change(session)
+                    yield change
+                    leaving = True
+            except BaseException:
+                # A commit that failed half-way may have been written: only the rows know.
+                if leaving:
+                    self._ready = False
+                raise
+            if self._ready:
+                self._apply(change)
+
+    def _apply(self, change: Change) -> None:
+        try:
+            for tell in change.told:
+                tell(self._gallery)
+        except Exception as error:
+            self._ready = False
+            raise GalleryError("The rows are written, the index failed; it is being rebuilt", written=True) from error
+
+    def search(self, collection: int, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
+        """The ``k`` best subjects for each of the unit ``vectors`` [n, width]. Raises ``GalleryError``."""
+        self.require_ready()
+        try:
+            return self._gallery.search(collection, vectors, k)
+        except FrontalisError:
+            raise
+        except Exception as error:
+            self._ready = False
+            raise GalleryError from error
+
+    def rebuild(self) -> int:
+        """Fill the gallery from the rows. Answers how many templates it holds. Raises ``GalleryError``."""
+        with self._lock:
+            self._ready = False
+            total = 0
+            try:
+                with self._database.reading() as session:
+                    self._seen.update(row.id for row in queries.all_collections(session))
+                    for collection in self._seen:
+                        self._gallery.drop(collection)
+                    for part in queries.all_vectors(session, self._model_id, self._gallery.width):
+                        self._gallery.add(part.collection, part.templates, part.subjects, part.vectors)
+                        total += len(part.templates)
+            except FrontalisError:
+                raise
+            except Exception as error:
+                raise GalleryError("The index could not be rebuilt") from error
+            self._ready = True
+            return total
+
+    def close(self) -> None:
+        """Let go of the gallery."""
+        with self._lock:
+            self._ready = False
+            self._gallery.close()
+
+
+def keep_ready(index: Index, stop: threading.Event) -> None:
+    """Rebuild the index whenever it failed, until ``stop``: at once, then ever less often, at most every 30 s."""
+    pause = FIRST_PAUSE
+    while not stop.wait(pause):
+        if index.ready:
+            pause = FIRST_PAUSE
+            continue
+        try:
+            templates = index.rebuild()
+            log.info("index rebuilt", templates=templates)
+        except FrontalisError as error:
+            pause = min(pause * 2, 30.0)
+            log.error("index not rebuilt", code=error.code, retry_s=pause)

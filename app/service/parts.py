@@ -1,0 +1,67 @@
+"""What the use cases work with: the engine, the index, the database, the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import ModelMismatch
+from app.face.faces import Picture
+from app.service.index import Index
+from app.settings import Settings
+from app.store.database import Database
+from app.store.models import Collection
+
+
+class Thresholds(Protocol):
+    """The table of a model: which cosine keeps a wanted false match rate."""
+
+    def at_fmr(self, fmr: float) -> tuple[float, bool]:
+        """The threshold, and whether the table ends before this rate."""
+        ...
+
+
+class Engine(Protocol):
+    """Pictures to faces. Thread safe.
+
+    ``model_id`` names extractor and frontalizer together, ``extractor`` the first alone.
+    """
+
+    model_id: str
+    extractor: str
+    width: int
+    detector: str
+    runtime: str
+    thresholds: Thresholds
+
+    def pictures(self, images: Sequence[NDArray[np.uint8]]) -> list[Picture]: ...
+
+    def frontalize(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``G`` of raw embeddings [n, width], unit length."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """Handed to every use case. Thread safe."""
+
+    settings: Settings
+    engine: Engine
+    database: Database
+    index: Index
+
+    def require_model(self, collection: Collection) -> None:
+        """Vectors of two model ids never meet. Raises ``ModelMismatch``."""
+        pinned = collection.model_id
+        if pinned is not None and pinned != self.engine.model_id:
+            raise ModelMismatch(
+                f"Collection {collection.name!r} was enrolled with {pinned}, this server runs {self.engine.model_id}: "
+                "run `frontalis reindex` if only the frontalizer changed, else enrol into a new collection",
+                collection=collection.name,
+                pinned=pinned,
+                running=self.engine.model_id,
+            )

@@ -1,0 +1,197 @@
+"""Identify, verify, analyze: whose face is it, is it theirs, what does it look like."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from app.errors import NoFace
+from app.face.faces import Face, Pose
+from app.gallery.contract import Hit
+from app.service.decision import Decision, Limit, assign, decide, distance, margins
+from app.service.parts import Parts
+from app.service.pictures import Seen, look_at_one, one_face, these_faces
+from app.service.thresholds import limit_at, limit_for_fmr, limit_for_fpir
+from app.store import queries
+from app.store.models import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A subject, by its best template; ``margin`` is the score above the next subject, None for the last."""
+
+    subject_id: str
+    name: str | None
+    score: float
+    distance: float
+    margin: float | None
+    template_id: str
+    template_pose: Pose
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recognised:
+    face: Face
+    candidates: tuple[Candidate, ...]
+    match: Candidate | None
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Identification:
+    faces: tuple[Recognised, ...]
+    limit: Limit
+    model_id: str
+    seen: Seen
+    timings_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verification:
+    """``template_id`` is the best template of the subject, None when two pictures were compared."""
+
+    match: bool
+    score: float
+    distance: float
+    limit: Limit
+    face: Face
+    face_b: Face | None
+    template_id: str | None
+    model_id: str
+    timings_ms: dict[str, float]
+
+
+def identify(
+    parts: Parts,
+    image: bytes,
+    collection: str = "default",
+    top_k: int = 5,
+    threshold: float | None = None,
+    fpir: float | None = None,
+    faces: Literal["all", "largest"] = "all",
+) -> Identification:
+    """Who is in the picture. ``threshold`` (a cosine) wins over ``fpir``; neither: the settings' FPIR.
+
+    Raises ``PictureError``, ``NoFace``, ``TooManyFaces``, ``CollectionNotFound``, ``ModelMismatch``,
+    ``GalleryError``.
+    """
+    parts.index.require_ready()
+    with parts.database.reading() as session:
+        parts.require_model(queries.collection_named(session, collection))
+    seen = look_at_one(parts, image)
+    wanted = these_faces(seen.picture, faces, parts.settings.max_faces)
+    started = time.perf_counter()
+    with parts.database.reading() as session:
+        row = queries.collection_named(session, collection)
+        subjects = queries.count_subjects(session, row.id)
+        limit = limit_for_fpir(parts, subjects, fpir) if threshold is None else limit_at(parts, threshold, subjects)
+        # One more than asked for the last margin, one a face because a subject may be taken by another face.
+        probes = np.stack([face.frontalized for face in wanted])
+        found = parts.index.search(row.id, probes, max(top_k, len(wanted)) + 1)
+        searched = time.perf_counter()
+        rows = queries.templates_with_subjects(session, {hit.template for hits in found for hit in hits})
+    alive = [[hit for hit in hits if hit.template in rows] for hits in found]
+    matches = assign(alive, limit.threshold)
+    recognised = tuple(
+        _recognised(face, hits, match, limit, rows, top_k)
+        for face, hits, match in zip(wanted, alive, matches, strict=True)
+    )
+    ended = time.perf_counter()
+    timings = {**seen.timings_ms, "search": (searched - started) * 1000, "rows": (ended - searched) * 1000}
+    return Identification(recognised, limit, parts.engine.model_id, seen, timings)
+
+
+def verify_subject(
+    parts: Parts,
+    image: bytes,
+    subject_id: str,
+    collection: str = "default",
+    threshold: float | None = None,
+    fmr: float | None = None,
+    faces: Literal["single", "largest"] = "single",
+) -> Verification:
+    """Is the picture of this subject: the best of its templates counts.
+
+    Raises ``SubjectNotFound`` and what ``identify`` raises, ``MultipleFaces``; ``NoFace`` too for a subject
+    without templates.
+    """
+    with parts.database.reading() as session:
+        row = queries.collection_named(session, collection)
+        parts.require_model(row)
+        templates = queries.vectors_of(session, queries.subject_of(session, row.id, subject_id).id)
+    if not templates:
+        raise NoFace("The subject has no templates", subject_id=subject_id)
+    seen = look_at_one(parts, image)
+    face = one_face(seen.picture, faces)
+    scores = np.stack([np.frombuffer(one.frontalized, "<f4") for one in templates]) @ face.frontalized
+    best = int(np.argmax(scores))
+    return _verified(parts, float(scores[best]), threshold, fmr, face, None, templates[best].public_id, seen.timings_ms)
+
+
+def verify_pictures(
+    parts: Parts,
+    image: bytes,
+    image_b: bytes,
+    threshold: float | None = None,
+    fmr: float | None = None,
+    faces: Literal["single", "largest"] = "single",
+) -> Verification:
+    """Do two pictures show one person. Raises ``PictureError``, ``FaceError``."""
+    seen, seen_b = look_at_one(parts, image), look_at_one(parts, image_b)
+    face, face_b = one_face(seen.picture, faces), one_face(seen_b.picture, faces)
+    timings = {stage: ms + seen_b.timings_ms.get(stage, 0.0) for stage, ms in seen.timings_ms.items()}
+    return _verified(parts, float(face.frontalized @ face_b.frontalized), threshold, fmr, face, face_b, None, timings)
+
+
+def analyze(parts: Parts, image: bytes, faces: Literal["all", "largest"] = "all") -> tuple[Seen, tuple[Face, ...]]:
+    """The faces of a picture, compared with nobody. Raises ``PictureError``, ``NoFace``, ``TooManyFaces``."""
+    seen = look_at_one(parts, image)
+    return seen, these_faces(seen.picture, faces, parts.settings.max_faces)
+
+
+def _recognised(
+    face: Face, hits: list[Hit], match: Hit | None, limit: Limit, rows: dict[int, Template], top_k: int
+) -> Recognised:
+    shown = [_candidate(hit, margin, rows[hit.template]) for hit, margin in zip(hits, margins(hits), strict=True)]
+    matched = shown[hits.index(match)] if match is not None else None
+    return Recognised(face, tuple(shown[:top_k]), matched, decide(match, hits, limit.review))
+
+
+def _candidate(hit: Hit, margin: float | None, row: Template) -> Candidate:
+    return Candidate(
+        subject_id=row.subject.public_id,
+        name=row.subject.name,
+        score=hit.score,
+        distance=distance(hit.score),
+        margin=margin,
+        template_id=row.public_id,
+        template_pose=Pose(**row.pose),
+    )
+
+
+def _verified(
+    parts: Parts,
+    score: float,
+    threshold: float | None,
+    fmr: float | None,
+    face: Face,
+    face_b: Face | None,
+    template_id: str | None,
+    timings_ms: dict[str, float],
+) -> Verification:
+    limit = limit_for_fmr(parts, fmr) if threshold is None else limit_at(parts, threshold, 1)
+    score = min(1.0, max(-1.0, score))
+    return Verification(
+        score >= limit.threshold,
+        score,
+        distance(score),
+        limit,
+        face,
+        face_b,
+        template_id,
+        parts.engine.model_id,
+        timings_ms,
+    )

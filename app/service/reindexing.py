@@ -1,0 +1,65 @@
+"""A new frontalizer for templates that are there: from their raw embeddings, without pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.orm import Session
+
+from app.service.parts import Parts
+from app.store import queries
+from app.store.models import Collection, Template
+
+BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexed:
+    """``refused``: collections that another extractor enrolled; they stay as they are."""
+
+    templates: int
+    changed: int
+    refused: tuple[str, ...]
+    model_id: str
+
+
+def reindex(parts: Parts) -> Reindexed:
+    """Bring every collection to the running model, each in one transaction, and rebuild the index.
+
+    Raises ``StoreError``, ``GalleryError``.
+    """
+    changed, refused = 0, []
+    with parts.database.reading() as session:
+        names = [row.name for row in queries.all_collections(session)]
+    for name in names:
+        with parts.database.writing() as session:
+            collection = queries.collection_named(session, name, lock=True)
+            others = (Template.collection_id == collection.id) & (Template.extractor != parts.engine.extractor)
+            if queries.count_templates(session, others):
+                refused.append(name)
+            else:
+                changed += _bring(parts, session, collection)
+    return Reindexed(parts.index.rebuild(), changed, tuple(refused), parts.engine.model_id)
+
+
+def _bring(parts: Parts, session: Session, collection: Collection) -> int:
+    old = (Template.collection_id == collection.id) & (Template.model_id != parts.engine.model_id)
+    if collection.model_id is not None:
+        collection.model_id = parts.engine.model_id
+    collection.change += 1
+    changed = 0
+    # Rows already brought no longer match, so each batch is the next one.
+    while rows := session.execute(select(Template.id, Template.embedding).where(old).limit(BATCH)).all():
+        raw = np.stack([np.frombuffer(row.embedding, "<f4") for row in rows])
+        frontal = parts.engine.frontalize(raw).astype("<f4")
+        values = [{"row": row.id, "vector": vector.tobytes()} for row, vector in zip(rows, frontal, strict=True)]
+        session.connection().execute(
+            update(Template.__table__)  # type: ignore[arg-type]
+            .where(Template.__table__.c.id == bindparam("row"))
+            .values(frontalized=bindparam("vector"), model_id=parts.engine.model_id, change=collection.change),
+            values,
+        )
+        changed += len(rows)
+    return changed

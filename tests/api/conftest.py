@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from doubles import FailingGallery, FakeEngine
+from fastapi.testclient import TestClient
+
+from app.main import create_app
+from app.settings import Settings
+
+LIMITS = {"threads": 2, "max_body_bytes": 3_000_000, "max_image_bytes": 2_000_000, "log_level": "error"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    return Settings(data_dir=tmp_path, database_url=database_url, **LIMITS)
+
+
+@pytest.fixture
+def gallery() -> FailingGallery:
+    return FailingGallery()
+
+
+@pytest.fixture
+def client(settings: Settings, gallery: FailingGallery) -> Iterator[TestClient]:
+    """The service on each kind of database."""
+    app = create_app(settings, FakeEngine(), gallery)
+    with TestClient(app, base_url="http://127.0.0.1") as opened:
+        yield opened
