@@ -216,7 +216,7 @@ def search(
     order = np.argsort(gallery_ids, kind="stable")
     subjects, starts = np.unique(gallery_ids[order], return_index=True)
     templates = gallery[order]
-    lost = ~np.isfinite(probes).all(axis=1) | ~probes.any(axis=1)
+    lost = np.asarray(~np.isfinite(probes).all(axis=1) | ~probes.any(axis=1), np.bool_)
     mate, other = (np.full(len(probes), -np.inf, np.float32) for _ in range(2))
     rank = np.zeros(len(probes), np.int64)
     place = np.searchsorted(subjects, probe_ids)

@@ -28,6 +28,9 @@ TEST_SETS: Final = ("cfp", "lfw", "mfr2", "lag")
 
 TRAINING_SETS: Final = ("vggface2_69", "pins105", "celeba_wild", "lag", "utkface", "all_age_faces", "muxspace")
 
+DISTRACTORS: Final = ("lfw", "utkface")
+"""Sets that fill the gallery of the search among strangers on CFP, so CFP's people are left out of them."""
+
 LAG_TEST_PEOPLE: Final = Path(__file__).with_name("lag_test_people.txt")
 SPLITS: Final = Path(__file__).with_name("splits.json")
 SAME_PERSON: Final = 0.5
@@ -150,19 +153,25 @@ def only(faces: Faces, keep: NDArray[np.bool_]) -> Faces:
     return Faces(faces.name, rows, faces.embeddings[keep])
 
 
+def write_list(faces: Faces, dropped: Dropped, path: Path) -> int:
+    """Write the paths of the rows left out, one a line; answer how many."""
+    gone = [row.path for row, away in zip(faces.rows, dropped.any, strict=True) if away]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{one}\n" for one in gone), encoding="utf-8")
+    return len(gone)
+
+
 def splits(training: Iterable[Faces], people: People, out: Path) -> dict[str, dict[str, object]]:
     """Write ``out/<set>.txt`` (paths left out) for each training set; answer counts and hashes of what is kept."""
-    out.mkdir(parents=True, exist_ok=True)
     table: dict[str, dict[str, object]] = {}
     for faces in training:
         dropped = leaking(faces, people)
-        gone = [row.path for row, away in zip(faces.rows, dropped.any, strict=True) if away]
         kept = [row for row, away in zip(faces.rows, dropped.any, strict=True) if not away]
-        (out / f"{faces.name}.txt").write_text("".join(f"{path}\n" for path in gone), encoding="utf-8")
+        gone = write_list(faces, dropped, out / f"{faces.name}.txt")
         table[faces.name] = {
             "rows": len(faces.rows),
             "kept": len(kept),
-            "dropped": len(gone),
+            "dropped": gone,
             "dropped_by_name": int(dropped.by_name.sum()),
             "dropped_by_mean": int(dropped.by_mean.sum()),
             "dropped_by_picture": int(dropped.by_picture.sum()),
@@ -195,6 +204,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         LAG_TEST_PEOPLE.write_text("".join(f"{p}\n" for p in chosen), encoding="utf-8")
     held = lag_test_people()
     lag_test = only(lag, np.array([row.identity in held for row in lag.rows]))
+    cfp = people_of([read("cfp")])
+    for one in DISTRACTORS:
+        faces = read(one)
+        write_list(faces, leaking(faces, cfp), args.out / "distractors" / f"{one}.txt")
     people = people_of([read(s) if s != "lag" else lag_test for s in TEST_SETS])
     table = splits((read(s) for s in TRAINING_SETS), people, args.out)
     about = {
