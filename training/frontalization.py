@@ -1,6 +1,6 @@
 """Train the frontalizer G on cached embeddings: adversarial feature frontalization, method A.
 
-    python -m training.frontalization --embeddings FILE.npz --out FOLDER      (see ``main`` for the rest)
+    python -m training.frontalize --extractor FILE.onnx --crops DIR --cache DIR
 
 With the classifiers C_I and C_P frozen, critic and generator are minimised in turn:
     L_advD = E_fake[D(f)] - E_real[D(f)] + gp * penalty          (WGAN-GP; or clipped weights)
