@@ -46,12 +46,23 @@ def _administer(server: str, *statements: str) -> None:
     admin.dispose()
 
 
+def empty_database(request: pytest.FixtureRequest, folder: Path) -> str:
+    """The URL of an empty database of the kind that ``request.param`` names."""
+    if request.param == "sqlite":
+        return f"sqlite:///{folder / 'frontalis.db'}"
+    return _fresh_postgres(request.getfixturevalue("postgres_server"))
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database, once of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'frontalis.db'}"
-    return _fresh_postgres(request.getfixturevalue("postgres_server"))
+    return empty_database(request, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgres"], scope="module")
+def shared_database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One of each kind for all tests of a module that do not mind each other."""
+    return empty_database(request, tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doubles import FailingGallery, FakeEngine
+from doubles import FailingGallery, FakeEngine, photo
 from fastapi.testclient import TestClient
 
 from app.main import create_app
@@ -28,4 +28,16 @@ def client(settings: Settings, gallery: FailingGallery) -> Iterator[TestClient]:
     """The service on each kind of database."""
     app = create_app(settings, FakeEngine(), gallery)
     with TestClient(app, base_url="http://127.0.0.1") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shared(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One service for all tests of a module; ada (picture 1) is enrolled."""
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("data"), database_url=shared_database_url, max_faces=20, **LIMITS
+    )
+    with TestClient(create_app(settings, FakeEngine()), base_url="http://127.0.0.1") as opened:
+        made = opened.post("/enroll", files={"images": photo(1)}, data={"subject_id": "ada", "name": "Ada"})
+        assert made.status_code == 201
         yield opened
