@@ -10,6 +10,7 @@ meets both, because it is run on both. Side views are few and therefore oversamp
 
 from __future__ import annotations
 
+import time
 import zlib
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,6 +34,7 @@ from training.shaken_crops import UNIT, Shake, sample, shaken_box
 YAW_EDGES: Final = (0.0, 15.0, 30.0, 45.0, 60.0, 91.0)
 YAW_SHARES: Final = (0.30, 0.18, 0.18, 0.17, 0.17)
 """Which part of a batch each band of abs(yaw) gets, whatever the data hold."""
+SAVE_SECONDS: Final = 30.0
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
@@ -75,7 +77,8 @@ def batch_of(
 ) -> tuple[Tensor, Tensor]:
     """A batch by ``seed`` alone: crops uint8 [size, SIDE, SIDE, 3], targets [size, OUTPUTS]."""
     rng = np.random.default_rng(seed)
-    chosen = [rng.choice(bands[b]) for b in rng.choice(len(bands), size, p=YAW_SHARES)]
+    shares = np.array([share if len(band) else 0.0 for share, band in zip(YAW_SHARES, bands, strict=True)])
+    chosen = [rng.choice(bands[b]) for b in rng.choice(len(bands), size, p=shares / shares.sum())]
     pairs = [sample(rng, faces.pixels[i], faces.points[i], faces.pose[i], shake) for i in chosen]
     return torch.from_numpy(np.stack([p[0] for p in pairs])), torch.from_numpy(np.stack([p[1] for p in pairs]))
 
@@ -95,6 +98,11 @@ def loss_of(outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
     score = torch.nn.functional.binary_cross_entropy_with_logits(outputs[:, 13], face)
     count = face.sum().clamp(min=1)
     return {"points": 10 * (wing * face).sum() / count, "pose": (pose * face).sum() / count, "score": score}
+
+
+def share_of_rate(done: float, rise: float = 0.05) -> float:
+    """The learning rate beside its peak, by how much of the training is done: a linear rise, then half a cosine."""
+    return done / rise if done < rise else float(0.5 + 0.5 * np.cos(np.pi * (done - rise) / (1 - rise)))
 
 
 def errors(
@@ -131,6 +139,8 @@ def table(network: Refiner, faces: Faces, shake: Shake) -> str:
     lines = ["abs(yaw)    faces  once %  twice %  yaw  pitch  roll"]
     bands = by_yaw(faces.pose)
     for (low, high), band in zip(pairwise(YAW_EDGES), bands, strict=True):
+        if not len(band):
+            continue
         yaw, pitch, roll = angles[band].mean(axis=0)
         lines.append(
             f"{low:3.0f}-{high:3.0f}  {len(band):8d}  {100 * once[band].mean():6.2f}  {100 * twice[band].mean():7.2f}"
@@ -164,21 +174,20 @@ def train(
     seed: int = 1,
     device: str = "cpu",
 ) -> None:
-    """Train, or go on where OUT stands: at most 300 steps are lost by a kill."""
+    """Train, or go on where OUT stands: a kill costs at most half a minute."""
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     faces, held_out, shake = load(folder, False), load(folder, True), Shake()
     bands = by_yaw(faces.pose)
     network = Refiner().to(device)
     optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=0.05)
     saved, first = out / "checkpoint.pt", 0
     if saved.exists():
         state = torch.load(saved, map_location=device, weights_only=True)
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
         first = state["step"]
+    kept_at = time.monotonic()
     with SummaryWriter(str(out)) as board:
         for step in track(range(first, steps), description="refiner"):
             network.train()
@@ -186,16 +195,18 @@ def train(
             with torch.autocast(device, torch.bfloat16):
                 outputs = network(crops.to(device))
             losses = loss_of(outputs, targets.to(device))
+            for group in optimiser.param_groups:
+                group["lr"] = rate * share_of_rate(step / steps)
             optimiser.zero_grad()
             torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves backward untyped
             optimiser.step()
-            schedule.step()
             if (step + 1) % 50 == 0:
                 for name, value in losses.items():
                     board.add_scalar(name, float(value.detach()), step + 1)
-            if (step + 1) % 300 == 0 or step + 1 == steps:
-                state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
-                torch.save({**state, "schedule": schedule.state_dict(), "step": step + 1}, saved.with_suffix(".part"))
+            if time.monotonic() - kept_at > SAVE_SECONDS or step + 1 == steps:
+                kept_at = time.monotonic()
+                state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
+                torch.save(state, saved.with_suffix(".part"))
                 saved.with_suffix(".part").rename(saved)
     network = network.to("cpu")
     save_file({k: v.contiguous() for k, v in network.state_dict().items()}, out / "refiner.safetensors")
