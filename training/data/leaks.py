@@ -29,7 +29,7 @@ TEST_SETS: Final = ("cfp", "lfw", "mfr2", "lag")
 TRAINING_SETS: Final = ("vggface2_69", "pins105", "celeba_wild", "lag", "utkface", "all_age_faces", "muxspace")
 
 DISTRACTORS: Final = ("lfw", "utkface")
-"""Sets that fill the gallery of the search among strangers on CFP, so CFP's people are left out of them."""
+"""Sets that fill CFP's gallery: without CFP's people, and with one picture of each of their own."""
 
 LAG_TEST_PEOPLE: Final = Path(__file__).with_name("lag_test_people.txt")
 SPLITS: Final = Path(__file__).with_name("splits.json")
@@ -117,6 +117,16 @@ def closest(vectors: NDArray[np.float32], people: People, block: int = 2048) -> 
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
+def repeated(vectors: NDArray[np.float32], same_person: float = SAME_PERSON, block: int = 1024) -> NDArray[np.bool_]:
+    """Pictures [n] that show somebody whom an earlier picture shows: without them a set has one picture a person."""
+    seen = np.zeros(len(vectors), np.bool_)
+    for start in range(0, len(vectors), block):
+        stop = min(start + block, len(vectors))
+        earlier = np.tril(vectors[start:stop] @ vectors[:stop].T >= same_person, start - 1)
+        seen[start:stop] = earlier.any(axis=1)
+    return seen
+
+
 def leaking(
     faces: Faces, people: People, same_person: float = SAME_PERSON, same_picture: float = SAME_PICTURE
 ) -> Dropped:
@@ -153,9 +163,9 @@ def only(faces: Faces, keep: NDArray[np.bool_]) -> Faces:
     return Faces(faces.name, rows, faces.embeddings[keep])
 
 
-def write_list(faces: Faces, dropped: Dropped, path: Path) -> int:
+def write_list(faces: Faces, away: NDArray[np.bool_], path: Path) -> int:
     """Write the paths of the rows left out, one a line; answer how many."""
-    gone = [row.path for row, away in zip(faces.rows, dropped.any, strict=True) if away]
+    gone = [row.path for row, out in zip(faces.rows, away, strict=True) if out]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{one}\n" for one in gone), encoding="utf-8")
     return len(gone)
@@ -167,7 +177,7 @@ def splits(training: Iterable[Faces], people: People, out: Path) -> dict[str, di
     for faces in training:
         dropped = leaking(faces, people)
         kept = [row for row, away in zip(faces.rows, dropped.any, strict=True) if not away]
-        gone = write_list(faces, dropped, out / f"{faces.name}.txt")
+        gone = write_list(faces, dropped.any, out / f"{faces.name}.txt")
         table[faces.name] = {
             "rows": len(faces.rows),
             "kept": len(kept),
@@ -207,7 +217,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfp = people_of([read("cfp")])
     for one in DISTRACTORS:
         faces = read(one)
-        write_list(faces, leaking(faces, cfp), args.out / "distractors" / f"{one}.txt")
+        again = repeated(faces.embeddings)
+        write_list(faces, leaking(faces, cfp).any | again, args.out / "distractors" / f"{one}.txt")
     people = people_of([read(s) if s != "lag" else lag_test for s in TEST_SETS])
     table = splits((read(s) for s in TRAINING_SETS), people, args.out)
     about = {
