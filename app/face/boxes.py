@@ -16,11 +16,11 @@ def overlaps(a: Boxes, b: Boxes, over: Literal["union", "smaller"] = "union") ->
     shared = np.clip(corner, 0, None).prod(axis=2)
     sizes_a, sizes_b = areas(a)[:, None], areas(b)[None, :]
     whole = np.minimum(sizes_a, sizes_b) if over == "smaller" else sizes_a + sizes_b - shared
-    return shared / np.maximum(whole, 1e-9)  # type: ignore[no-any-return]
+    return shared / np.maximum(whole, 1e-9)
 
 
 def areas(boxes: Boxes) -> NDArray[np.float64]:
-    return np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)  # type: ignore[no-any-return]
+    return np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)
 
 
 def strongest(

@@ -69,6 +69,7 @@ class Detector:
 
     def __init__(self, pnet: Network, rnet: Network, onet: Network, settings: DetectorSettings) -> None:
         self._pnet, self._rnet, self._onet, self.settings = pnet, rnet, onet, settings
+        self.name = f"mtcnn-{settings.min_face}-{settings.max_side}"
 
     @classmethod
     def load(
@@ -153,13 +154,18 @@ class Detector:
         return Candidates(squared(boxes[best]), scores[best], np.empty((len(best), 5, 2)))
 
 
-def looked_at(picture: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
-    """The picture at the size at which faces are looked for: its longer side at most ``max_side`` pixels."""
+def looked_at_size(picture: NDArray[np.uint8], max_side: int) -> tuple[int, int]:
+    """Width and height at which faces are looked for: the longer side at most ``max_side`` pixels."""
     height, width = picture.shape[:2]
-    scale = max_side / max(height, width)
-    if scale >= 1:
+    scale = min(1.0, max_side / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def looked_at(picture: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
+    """The picture at that size."""
+    size = looked_at_size(picture, max_side)
+    if size == picture.shape[1::-1]:
         return picture
-    size = max(1, round(width * scale)), max(1, round(height * scale))
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 

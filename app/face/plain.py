@@ -84,7 +84,7 @@ def _ask(network: RNet | ONet, normal: NDArray[np.float32], boxes: Boxes, side: 
         down = 2 * (y0 + steps * (y1 - y0)) / height - 1
         grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), dim=-1).float()[None]
         cut.append(nnf.grid_sample(planes, grid, align_corners=True))
-    return network(_raw(torch.cat(cut))).numpy().astype(np.float64)  # type: ignore[no-any-return]
+    return network(_raw(torch.cat(cut))).numpy().astype(np.float64)
 
 
 def _raw(normal: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ callers at once, each on one thread; torch runs on the calling thread with ``tor
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import Any, Final, Literal, Protocol
 
@@ -46,7 +47,7 @@ class FromPixels(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         planes = pixels.permute(0, 3, 1, 2).float()
-        return self.network(planes if self.plain else (planes - self.mean) / self.std)  # type: ignore[no-any-return]
+        return self.network(planes if self.plain else (planes - self.mean) / self.std)
 
 
 def run_with(runtime: Runtime, module: nn.Module, shape: Shape, streams: int = 1, device: str = "cpu") -> Network:
@@ -64,6 +65,31 @@ def run_with(runtime: Runtime, module: nn.Module, shape: Shape, streams: int = 1
     example = torch.zeros([64 if side < 0 else side for side in shape], dtype=torch.uint8)
     model = openvino.convert_model(module, example_input=example, input=[list(shape)])
     return OpenVinoNetwork(openvino, model, streams)
+
+
+def run_onnx(path: Path, shape: Shape, mean: tuple[float, ...], std: tuple[float, ...], streams: int = 1) -> Network:
+    """An ONNX file of one input [n, 3, h, w], float, and one output, behind the normalisation (x - mean) / std.
+
+    Run by OpenVINO. Raises ``WeightsError`` when it is not installed or cannot read the file.
+    """
+    try:
+        import openvino
+        from openvino.preprocess import ColorFormat, PrePostProcessor
+    except ImportError as missing:
+        raise WeightsError("an ONNX extractor needs openvino: it is not installed") from missing
+    try:
+        model = openvino.Core().read_model(path)
+        batch, high, wide, channels = shape
+        model.reshape([batch, channels, high, wide])
+        before = PrePostProcessor(model)
+        before.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+        before.input().tensor().set_color_format(ColorFormat.RGB)
+        before.input().model().set_layout(openvino.Layout("NCHW"))
+        before.input().preprocess().convert_element_type(openvino.Type.f32)
+        before.input().preprocess().mean(list(mean) * (3 // len(mean))).scale(list(std) * (3 // len(std)))
+        return OpenVinoNetwork(openvino, before.build(), streams)
+    except RuntimeError as flaw:
+        raise WeightsError(f"openvino cannot run {path.name}") from flaw
 
 
 class TorchNetwork:

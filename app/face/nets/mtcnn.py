@@ -38,7 +38,7 @@ class PNet(nn.Module):
         self.head = nn.Conv2d(32, 5, 1)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        return self.head(self.body(pictures))  # type: ignore[no-any-return]
+        return self.head(self.body(pictures))
 
 
 class RNet(nn.Module):
@@ -61,7 +61,7 @@ class RNet(nn.Module):
         self.head = nn.Linear(128, 5)
 
     def forward(self, windows: Tensor) -> Tensor:
-        return self.head(self.body(windows))  # type: ignore[no-any-return]
+        return self.head(self.body(windows))
 
 
 class ONet(nn.Module):
@@ -86,7 +86,7 @@ class ONet(nn.Module):
         self.head = nn.Linear(256, 15)
 
     def forward(self, windows: Tensor) -> Tensor:
-        return self.head(self.body(windows))  # type: ignore[no-any-return]
+        return self.head(self.body(windows))
 
 
 NETWORKS: Final[Mapping[str, type[PNet | RNet | ONet]]] = {"pnet": PNet, "rnet": RNet, "onet": ONet}

@@ -1,0 +1,30 @@
+"""The networks that a card may name. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from torch import nn
+
+from app.errors import WeightsError
+from app.face.nets.edgenext import EdgeNeXt
+from app.face.nets.heads import Frontalizer
+from app.face.nets.refiner import Refiner
+
+ARCHITECTURES: Final[Mapping[str, Callable[..., nn.Module]]] = {
+    "edgenext": EdgeNeXt,
+    "frontalizer": Frontalizer,
+    "refiner": Refiner,
+}
+
+
+def build(architecture: str, kwargs: Mapping[str, Any]) -> nn.Module:
+    """Raises ``WeightsError`` for a name or an argument that is not known here."""
+    builder = ARCHITECTURES.get(architecture)
+    if builder is None:
+        raise WeightsError(f"no architecture {architecture!r}; there are: {', '.join(ARCHITECTURES)}")
+    try:
+        return builder(**kwargs)
+    except TypeError as flaw:
+        raise WeightsError(f"{architecture}: {flaw}") from flaw
