@@ -25,6 +25,10 @@ MARGIN = 1 / 14
 """A crop of 128 pixels is the 112 one with eight pixels more on each side, for jitter."""
 
 
+CHUNK = 1024
+"""Pictures between two points from which an interrupted run goes on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Labelled:
     """One labelled face of a data set. ``landmarks`` [5, 2] in pixels of the picture; angles in degrees."""
@@ -59,28 +63,52 @@ def cut(job: tuple[str, NDArray[np.float32]]) -> NDArray[np.uint8] | None:
 
 
 def prepare(name: str, pictures: Path, labels: Path, out: Path, workers: int = 2) -> int:
-    """Write ``out/<name>.npy`` and ``.tsv``; answer the number of crops. A finished set is left alone."""
+    """Write ``out/<name>.npy`` and ``.tsv``; answer the number of crops.
+
+    A finished set is left alone; one that was interrupted goes on where it was, at most ``CHUNK`` pictures back.
+    """
     table = out / f"{name}.tsv"
     if table.exists():
-        return sum(1 for _ in table.open(encoding="utf-8"))
+        return len(table.read_text(encoding="utf-8").splitlines())
     faces = list(read_labels(labels))
     out.mkdir(parents=True, exist_ok=True)
-    partial = out / f"{name}.part.npy"
-    crops = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(faces), SIDE, SIDE, 3))
-    kept: list[Labelled] = []
-    jobs = ((str(pictures / face.path), face.landmarks) for face in faces)
-    with ProcessPoolExecutor(workers) as pool:
-        found = pool.map(cut, jobs, chunksize=64)
-        for face, crop in track(zip(faces, found, strict=True), description=name, total=len(faces)):
-            if crop is not None:
-                crops[len(kept)] = crop
-                kept.append(face)
-    crops.flush()
+    partial, log = out / f"{name}.part.npy", out / f"{name}.part.tsv"
+    done = _done(log) if partial.exists() else []
+    crops = np.lib.format.open_memmap(partial, "r+" if done else "w+", np.uint8, (len(faces), SIDE, SIDE, 3))
+    kept = sum(done)
+    with ProcessPoolExecutor(workers) as pool, log.open("w", encoding="utf-8") as lines:
+        lines.write(_lines(done))
+        lines.flush()
+        for start in track(range(len(done), len(faces), CHUNK), description=name):
+            part = faces[start : start + CHUNK]
+            jobs = [(str(pictures / face.path), face.landmarks) for face in part]
+            verdicts = []
+            for crop in pool.map(cut, jobs, chunksize=64):
+                verdicts.append(crop is not None)
+                if crop is not None:
+                    crops[kept] = crop
+                    kept += 1
+            crops.flush()
+            lines.write(_lines(verdicts))
+            lines.flush()
     del crops
-    whole = np.load(partial, mmap_mode="r")
-    np.save(out / f"{name}.npy", whole[: len(kept)])
-    partial.unlink()
-    rows = "".join(f"{f.path}\t{f.yaw:.1f}\t{f.pitch:.1f}\t{f.roll:.1f}\n" for f in kept)
-    table.with_suffix(".part").write_text(rows, encoding="utf-8")
+    np.save(out / f"{name}.npy", np.load(partial, mmap_mode="r")[:kept])
+    rows = (f for f, there in zip(faces, _done(log), strict=True) if there)
+    table.with_suffix(".part").write_text(
+        "".join(f"{f.path}\t{f.yaw:.1f}\t{f.pitch:.1f}\t{f.roll:.1f}\n" for f in rows), encoding="utf-8"
+    )
     table.with_suffix(".part").rename(table)
-    return len(kept)
+    partial.unlink()
+    log.unlink()
+    return kept
+
+
+def _lines(verdicts: list[bool]) -> str:
+    return "".join(f"{int(v)}\n" for v in verdicts)
+
+
+def _done(log: Path) -> list[bool]:
+    """One entry a picture that was tried: could it be read? A last line without its end does not count."""
+    if not log.exists():
+        return []
+    return [line == "1\n" for line in log.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]

@@ -111,12 +111,15 @@ def all_age_faces(path: str) -> Row | None:
 
 
 def numbered_name(path: str) -> Row | None:
-    """``First_Last_0001.jpg`` with or without a folder: CPLFW, CALFW, and muxspace's web faces.
-
-    The name is a hint where the set is not curated: files without a number at the end have none.
-    """
+    """``First_Last_0001.jpg`` with or without a folder: CPLFW, CALFW."""
     found = re.match(r"(.+?)_(\d+)$", PurePosixPath(path).stem)
-    return Row(path, found[1], found[1]) if found else Row(path)
+    return Row(path, found[1], found[1]) if found else None
+
+
+def web_face(path: str) -> Row:
+    """muxspace: many files are ``First_Last_0001.jpg``. Nobody checked the names, so they make no identity."""
+    row = numbered_name(path)
+    return Row(path, name=row.name if row else None)
 
 
 def agedb(path: str) -> Row | None:
@@ -219,7 +222,7 @@ READERS: Final[dict[str, DataSet]] = {
         DataSet("celeba_wild", open_celeba),
         DataSet("utkface", _by_path(utkface)),
         DataSet("all_age_faces", _by_path(all_age_faces)),
-        DataSet("muxspace", _by_path(numbered_name)),
+        DataSet("muxspace", _by_path(web_face)),
         DataSet("mfr2", _by_path(named_folder)),
         DataSet("casia_webface", _by_path(folder_is_person)),
         DataSet("vggface2", _by_path(folder_is_person)),
