@@ -54,7 +54,7 @@ def _reasons() -> Iterator[None]:
     except ValidationError as error:
         for one in error.errors(include_input=False):
             where = "FRONTALIS_" + "_".join(str(part) for part in one["loc"]).upper() if one["loc"] else "settings"
-            err.print(f"[red]{where}[/red]: {one['msg']}", soft_wrap=True)
+            err.print(f"[red]{where}[/red]: {one['msg'].removeprefix('Value error, ')}", soft_wrap=True)
         raise typer.Exit(1) from None
     except FrontalisError as error:
         err.print(f"[red]{error.code}[/red]: {error.detail}", soft_wrap=True)
@@ -147,7 +147,7 @@ def identify(
             table.add_row(one.subject_id, one.name, f"{one.score:.3f}", f"{one.distance:.3f}", margin)
         out.print(table)
     out.print(
-        f"threshold {limit.threshold:.3f} for FPIR {limit.fpir:g} among {limit.subjects} subjects"
+        f"threshold {limit.threshold:.3f} for FPIR {limit.fpir:.2g} among {limit.subjects} subjects"
         + (" (extrapolated)" if limit.extrapolated else "")
     )
 

@@ -77,7 +77,9 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
     app.include_router(operations.router)
     if WEB.is_dir():
         app.mount("/web", StaticFiles(directory=WEB), name="web")
-        app.add_api_route("/", lambda: FileResponse(WEB / "index.html"), include_in_schema=False)
+        app.add_api_route(
+            "/", lambda: FileResponse(WEB / "index.html"), methods=["GET", "HEAD"], include_in_schema=False
+        )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -35,8 +35,17 @@ class Settings(BaseSettings):
     device: Literal["cpu", "cuda"] = Field(
         default="cpu", description="Where networks run. `cuda` is refused at start where there is none."
     )
+    runtime: Literal["openvino", "torch"] = Field(
+        default="openvino", description="What runs the networks on the CPU; both give the same vectors."
+    )
     extractor: str = Field(
-        default="", description="Model id of the extractor, or the folder of a card. Empty: the shipped default."
+        default="packaged",
+        min_length=1,
+        description="Name or id of a card, shipped or in `weights` of the data folder, or the path of an ONNX file.",
+    )
+    min_face: int = Field(default=20, ge=12, le=1000, description="Smallest face looked for, in pixels.")
+    detection_side: int = Field(
+        default=1024, ge=64, le=8192, description="Larger pictures are looked at with this longer side."
     )
     threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
@@ -60,8 +69,11 @@ class Settings(BaseSettings):
         description="False-positive identification rate that identify aims at, whatever the size of the collection.",
     )
     fmr: float = Field(default=1e-4, gt=0, lt=1, description="False match rate that verify aims at.")
-    review_band: float = Field(
-        default=0.05, ge=0, le=1, description="How far below the threshold (in cosine) a person should have a look."
+    review_factor: float = Field(
+        default=10.0,
+        ge=1,
+        le=1000,
+        description="What would match at this many times the wanted rate is for a person to review.",
     )
     min_quality: float = Field(
         default=10.0, ge=0, le=100, description="Faces below this overall quality (0-100) are not enrolled."

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.face.faces import Detection, Face, Picture, Pose, Quality
+from app.face.thresholds import ThresholdTable
 from app.gallery.contract import Hit
 from app.gallery.faiss import FaissGallery
 
@@ -46,11 +47,6 @@ def _unit(vector: NDArray[np.float64]) -> NDArray[np.float32]:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-class FakeThresholds:
-    def at_fmr(self, fmr: float) -> tuple[float, bool]:
-        return min(0.95, 0.4 - 0.05 * float(np.log10(fmr)) / 2), fmr < 1e-6
-
-
 class FakeEngine:
     """Deterministic, thread safe, quick."""
 
@@ -61,7 +57,7 @@ class FakeEngine:
 
     def __init__(self, model_id: str = "fake-1", turn: int = 1) -> None:
         self.model_id, self.turn = model_id, turn
-        self.thresholds = FakeThresholds()
+        self.thresholds = ThresholdTable.of([(1e-1, 0.40), (1e-6, 0.60)])
 
     def pictures(self, images: Sequence[NDArray[np.uint8]]) -> list[Picture]:
         return [self._picture(image) for image in images]

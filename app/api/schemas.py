@@ -205,12 +205,13 @@ class FacePublic(Public):
 
 
 class ThresholdPublic(Public):
-    """What scores were held against. ``fpir`` and ``fmr`` are null where you named the threshold."""
+    """What scores were held against: cosines, inclusive. ``fmr`` is the false match rate of one comparison,
+    ``fpir`` that of a search among ``subjects``. ``extrapolated``: rarer than what was measured."""
 
     threshold: float
     review: float
-    fpir: float | None
-    fmr: float | None
+    fpir: float
+    fmr: float
     subjects: int
     extrapolated: bool
 

@@ -17,15 +17,15 @@ Decision = Literal["match", "review", "no_match"]
 class Limit:
     """What scores were held against, told in full.
 
-    ``threshold`` and ``review`` are cosines, both inclusive. ``fpir`` and ``fmr`` are the rates it was set
-    for, None where the caller named a threshold; ``subjects`` is the size of the collection it was set at.
-    ``extrapolated``: the table of the model ends before this rate, so the threshold is a careful guess.
+    ``threshold`` and ``review`` are cosines, both inclusive. ``fmr`` is the false match rate of one
+    comparison, ``fpir`` that of a search among ``subjects``; where the caller named the threshold they are
+    what it amounts to. ``extrapolated``: the table of the model ends before this rate, so it is a careful guess.
     """
 
     threshold: float
     review: float
-    fpir: float | None
-    fmr: float | None
+    fpir: float
+    fmr: float
     subjects: int
     extrapolated: bool
 

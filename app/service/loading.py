@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from app.errors import WeightsError
-from app.service.parts import Engine
+from pathlib import Path
+
+from app.face.detect import DetectorSettings
+from app.face.engine import Engine
 from app.settings import Settings
 
 
 def load_engine(settings: Settings) -> Engine:
-    """Raises ``WeightsError``."""
-    raise WeightsError(f"No engine is there yet for {settings.device}")
+    """Cards are looked for in ``weights`` of the data folder, then among those shipped. Raises ``WeightsError``."""
+    model = settings.extractor
+    return Engine.load(
+        settings.data_dir / "converted",
+        Path(model) if model.endswith(".onnx") else model,
+        [settings.data_dir / "weights"],
+        settings.runtime,
+        settings.threads,
+        settings.device,
+        DetectorSettings(min_face=settings.min_face, max_side=settings.detection_side),
+    )

@@ -11,18 +11,11 @@ from numpy.typing import NDArray
 
 from app.errors import ModelMismatch
 from app.face.faces import Picture
+from app.face.thresholds import ThresholdTable
 from app.service.index import Index
 from app.settings import Settings
 from app.store.database import Database
 from app.store.models import Collection
-
-
-class Thresholds(Protocol):
-    """The table of a model: which cosine keeps a wanted false match rate."""
-
-    def at_fmr(self, fmr: float) -> tuple[float, bool]:
-        """The threshold, and whether the table ends before this rate."""
-        ...
 
 
 class Engine(Protocol):
@@ -36,7 +29,7 @@ class Engine(Protocol):
     width: int
     detector: str
     runtime: str
-    thresholds: Thresholds
+    thresholds: ThresholdTable
 
     def pictures(self, images: Sequence[NDArray[np.uint8]]) -> list[Picture]: ...
 

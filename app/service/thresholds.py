@@ -3,35 +3,50 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
+from app.face.thresholds import ThresholdTable, fmr_for_fpir
 from app.service.decision import Limit
 from app.service.parts import Parts
 
-
-def fmr_for(fpir: float, subjects: int) -> float:
-    """The false match rate that keeps ``fpir`` against ``subjects``: from FPIR = 1 - (1 - FMR)^N."""
-    return -math.expm1(math.log1p(-fpir) / max(1, subjects))
+RAREST: Final = 1e-12
+"""No threshold is said to keep a false match rate below this."""
 
 
 def limit_for_fpir(parts: Parts, subjects: int, fpir: float | None = None) -> Limit:
     """For one search among ``subjects``. ``fpir`` None: the setting."""
     wanted = parts.settings.fpir if fpir is None else fpir
-    fmr = fmr_for(wanted, subjects)
-    threshold, extrapolated = parts.engine.thresholds.at_fmr(fmr)
-    return Limit(threshold, _review(parts, threshold), wanted, fmr, subjects, extrapolated)
+    return _limit(parts, max(RAREST, fmr_for_fpir(wanted, subjects)), subjects)
 
 
 def limit_for_fmr(parts: Parts, fmr: float | None = None) -> Limit:
     """For one comparison. ``fmr`` None: the setting."""
-    wanted = parts.settings.fmr if fmr is None else fmr
-    threshold, extrapolated = parts.engine.thresholds.at_fmr(wanted)
-    return Limit(threshold, _review(parts, threshold), None, wanted, 1, extrapolated)
+    return _limit(parts, max(RAREST, parts.settings.fmr if fmr is None else fmr), 1)
 
 
 def limit_at(parts: Parts, threshold: float, subjects: int) -> Limit:
-    """As the caller said."""
-    return Limit(threshold, _review(parts, threshold), None, None, subjects, extrapolated=False)
+    """As the caller said, with the rates that it amounts to."""
+    limit = _limit(parts, fmr_at(parts.engine.thresholds, threshold), subjects)
+    return Limit(threshold, min(threshold, limit.review), limit.fpir, limit.fmr, limit.subjects, limit.extrapolated)
 
 
-def _review(parts: Parts, threshold: float) -> float:
-    return max(-1.0, threshold - parts.settings.review_band)
+def fmr_at(table: ThresholdTable, threshold: float) -> float:
+    """The least false match rate that the table promises at ``threshold``, 1 below its first row."""
+    if table.at_fmr(1.0)[0] > threshold:
+        return 1.0
+    low, high = math.log(RAREST), 0.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        if table.at_fmr(math.exp(middle))[0] <= threshold:
+            high = middle
+        else:
+            low = middle
+    return math.exp(high)
+
+
+def _limit(parts: Parts, fmr: float, subjects: int) -> Limit:
+    table = parts.engine.thresholds
+    threshold, extrapolated = table.at_fmr(fmr)
+    review = table.at_fmr(min(1.0, fmr * parts.settings.review_factor))[0]
+    fpir = 1.0 if fmr == 1 else -math.expm1(math.log1p(-fmr) * max(1, subjects))
+    return Limit(threshold, review, fpir, fmr, subjects, extrapolated)

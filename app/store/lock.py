@@ -30,7 +30,7 @@ def owning(database: Database) -> Iterator[None]:
         return
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_KEY}):
-            raise GalleryLocked(_reason("the database"))
+            raise GalleryLocked(_reason(""))
         try:
             yield
         finally:
@@ -45,7 +45,7 @@ def _file(path: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         pid = owner.read_text().strip() if owner.exists() else "unknown"
-        raise GalleryLocked(_reason(f"process {pid}")) from None
+        raise GalleryLocked(_reason(f" (process {pid})")) from None
     try:
         owner.write_text(str(os.getpid()))
         yield
@@ -56,6 +56,6 @@ def _file(path: Path) -> Iterator[None]:
 
 def _reason(owner: str) -> str:
     return (
-        f"{owner} is in use by another Frontalis: the index lives inside one process, and a second one would "
+        f"The database is in use by another Frontalis{owner}: the index lives inside one process, and a second one would "
         "not see its changes. Stop the other one first, or send the work to it over HTTP"
     )
