@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.gallery import snapshot
 from app.gallery.contract import Hit
 from app.gallery.partition import Partition
 from app.gallery.rows import checked_queries, checked_rows
@@ -24,6 +26,7 @@ class FaissGallery:
         self._upkeep = Upkeep()
         self._partitions: dict[int, Partition] = {}
         self._lock = threading.Lock()
+        self._saving = threading.Lock()
 
     def add(
         self, collection: int, templates: NDArray[np.int64], subjects: NDArray[np.int64], vectors: NDArray[np.float32]
@@ -31,7 +34,7 @@ class FaissGallery:
         rows = checked_rows(self.width, templates, subjects, vectors)
         use_one_thread()
         with self._lock:
-            partition = self._partitions.setdefault(collection, Partition(self.width, self._tiers))
+            partition = self._partitions.setdefault(collection, Partition.empty(self.width, self._tiers))
         partition.add(*rows)
         while partition.backlog() and partition.rebuild_once():  # a writer that runs ahead does the work itself
             pass
@@ -60,6 +63,37 @@ class FaissGallery:
     def count(self, collection: int) -> int:
         partition = self._partitions.get(collection)
         return len(partition) if partition else 0
+
+    def fingerprint(self, collection: int) -> tuple[int, int]:
+        """How many templates, and ``snapshot.fingerprint`` of them: equal to the rows', or rebuild."""
+        partition = self._partitions.get(collection)
+        if partition is None:
+            return 0, 0
+        templates, subjects = partition.ids()
+        return len(templates), snapshot.fingerprint(templates, subjects)
+
+    def save(self, path: Path, change: int) -> None:
+        """Write a snapshot that holds every change up to ``change`` (and perhaps later ones).
+
+        Neither searches nor changes wait. Raises ``GalleryError``; an older snapshot is then still there.
+        """
+        with self._saving:
+            with self._lock:
+                states = {collection: partition.state for collection, partition in self._partitions.items()}
+            snapshot.save(path, self.width, change, states)
+
+    def restore(self, path: Path) -> int | None:
+        """Become what the snapshot holds and answer its change number; follow with ``snapshot.catch_up``.
+
+        None, and nothing changed, where no whole snapshot of this width and FAISS is there: fill from the rows.
+        """
+        read = snapshot.load(path, self.width)
+        if read is None:
+            return None
+        change, states = read
+        with self._lock:
+            self._partitions = {collection: Partition(self._tiers, state) for collection, state in states.items()}
+        return change
 
     def settle(self) -> None:
         """Wait until the background has nothing left to rebuild."""

@@ -34,13 +34,16 @@ class Partition:
     and swaps them in; only the swap excludes changes, nothing excludes a search.
     """
 
-    def __init__(self, width: int, tiers: Tiers) -> None:
-        self._width, self._tiers = width, tiers
-        self._state = State(0, (), Tail(width), 0)
-        self._where: dict[int, int] = {}
-        self._count = 0
+    def __init__(self, tiers: Tiers, state: State) -> None:
+        self._tiers, self._state = tiers, state
+        self._where = dict(zip(state.tail.templates[: state.size].tolist(), range(state.size), strict=True))
+        self._count = state.size + sum(len(segment) - segment.dead for segment in state.segments)
         self._change = threading.Lock()
         self._rebuild = threading.Lock()
+
+    @classmethod
+    def empty(cls, width: int, tiers: Tiers) -> Partition:
+        return cls(tiers, State(0, (), Tail(width), 0))
 
     def __len__(self) -> int:
         return self._count
@@ -69,6 +72,15 @@ class Partition:
             self._count -= gone
             self._state = replace(old, epoch=old.epoch + 1)
             return gone
+
+    def ids(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Templates and subjects [n] that are there, in no order."""
+        state = self._state
+        sources: list[tuple[Segment | Tail, int]] = [(segment, len(segment)) for segment in state.segments]
+        sources.append((state.tail, state.size))
+        alive = [(source, source.died[:size] > state.epoch) for source, size in sources]
+        templates = np.concatenate([source.templates[: len(here)][here] for source, here in alive])
+        return templates, np.concatenate([source.subjects[: len(here)][here] for source, here in alive])
 
     def search(self, queries: NDArray[np.float32], k: int) -> list[Ranked]:
         state = self._state

@@ -1,0 +1,216 @@
+"""A gallery in one file, so that a restart reads instead of rebuilding. Rows remain the truth.
+
+The file is a line of JSON, numpy arrays one after another (``numpy.lib.format``, never pickle) and the
+sha256 of all before it. It is written beside its final name, flushed to the disk and renamed: after a crash
+at any moment the name holds a whole snapshot, the old or the new. Of removed rows only the ids are written:
+their vectors and codes are zeros.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import GalleryError
+from app.gallery.contract import Gallery
+from app.gallery.partition import State
+from app.gallery.segment import Coder, Segment
+from app.gallery.tail import Tail
+
+_FORMAT: Final = 1
+_DIGEST: Final = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """One change as the rows tell it, in the order of its ``number``: templates that went, then templates
+    that came. ``dropped``: the whole collection went first."""
+
+    number: int
+    collection: int
+    removed: NDArray[np.int64]
+    templates: NDArray[np.int64]
+    subjects: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    dropped: bool = False
+
+
+def catch_up(gallery: Gallery, changes: Iterable[Change], applied: int) -> int:
+    """Apply changes behind ``applied`` and answer the last number. Applying one twice does no harm."""
+    for change in changes:
+        if change.number <= applied:
+            continue
+        if change.dropped:
+            gallery.drop(change.collection)
+        if len(change.removed):
+            gallery.remove(change.collection, change.removed)
+        if len(change.templates):
+            gallery.add(change.collection, change.templates, change.subjects, change.vectors)
+        applied = change.number
+    return applied
+
+
+def fingerprint(templates: NDArray[np.int64], subjects: NDArray[np.int64]) -> int:
+    """A number that a set of (template, subject) pairs [n] has whatever their order; sets add up modulo 2^64.
+
+    For holding an index against its rows, not against an adversary (splitmix64's finalizer).
+    """
+    mixed = _mix(_mix(templates.astype(np.uint64)) + subjects.astype(np.uint64))
+    return int(np.add.reduce(mixed, dtype=np.uint64)) if len(mixed) else 0
+
+
+def save(path: Path, width: int, change: int, states: dict[int, State]) -> None:
+    """Write ``states`` by collection as the snapshot at ``change``. Raises ``GalleryError``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    try:
+        with fresh.open("wb") as file:
+            out = _Hashed(file)
+            sizes = [[collection, len(state.segments)] for collection, state in states.items()]
+            head = {"format": _FORMAT, "width": width, "change": change, "faiss": faiss.__version__}
+            out.write(json.dumps(head | {"collections": sizes}).encode() + b"\n")
+            for state in states.values():
+                _write_state(out, state)
+            file.write(out.digest())
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise GalleryError("The snapshot cannot be written") from error
+
+
+def load(path: Path, width: int) -> tuple[int, dict[int, State]] | None:
+    """The change number and states of a snapshot; None where there is none that can be trusted.
+
+    The digest is checked before anything is parsed. Another FAISS may lay out codes differently: not trusted.
+    """
+    try:
+        with path.open("rb") as file:
+            if not _is_whole(file):
+                return None
+            head = json.loads(file.readline())
+            if (head["format"], head["width"], head["faiss"]) != (_FORMAT, width, faiss.__version__):
+                return None
+            return int(head["change"]), {int(c): _read_state(file, segments) for c, segments in head["collections"]}
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _is_whole(file: BinaryIO) -> bool:
+    left = os.fstat(file.fileno()).st_size - _DIGEST
+    digest = hashlib.sha256()
+    while left > 0 and (part := file.read(min(left, 1 << 20))):
+        digest.update(part)
+        left -= len(part)
+    whole = file.read() == digest.digest()
+    file.seek(0)
+    return whole
+
+
+class _Hashed:
+    """A file to write to that knows the digest of what went through it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._hash = file, hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        return self._file.write(data)
+
+    def digest(self) -> bytes:
+        return self._hash.digest()
+
+
+def _write(out: _Hashed, array: NDArray[Any]) -> None:
+    np.lib.format.write_array(out, array, version=(1, 0), allow_pickle=False)
+
+
+def _read(file: BinaryIO) -> NDArray[Any]:
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _write_state(out: _Hashed, state: State) -> None:
+    for segment in state.segments:
+        dead = segment.died <= state.epoch
+        _write(out, segment.templates)
+        _write(out, segment.subjects)
+        _write(out, dead)
+        _write(out, _without(segment.vectors, dead))
+        _write(out, segment.coder.rotation)
+        _write(out, segment.coder.mean)
+        _write(out, np.array(segment.coder.gain))
+        _write(out, _packed(segment.codes, np.flatnonzero(dead)))
+    alive = np.flatnonzero(state.tail.died[: state.size] > state.epoch)
+    _write(out, state.tail.templates[alive])
+    _write(out, state.tail.subjects[alive])
+    _write(out, state.tail.vectors[alive])
+
+
+def _read_state(file: BinaryIO, segments: int) -> State:
+    sealed = tuple(_read_segment(file) for _ in range(segments))
+    templates, subjects, vectors = _read(file), _read(file), _read(file)
+    tail = Tail(vectors.shape[1], len(templates))
+    tail.write(0, templates, subjects, vectors)
+    return State(0, sealed, tail, len(templates))
+
+
+def _read_segment(file: BinaryIO) -> Segment:
+    templates, subjects, dead, vectors = _read(file), _read(file), _read(file), _read(file)
+    coder = Coder(_read(file), _read(file), float(_read(file)))
+    codes: Any = faiss.deserialize_index(_read(file))
+    segment = Segment(vectors, templates, subjects, coder, codes)
+    segment.bury(np.flatnonzero(dead), np.zeros(int(dead.sum()), np.int64))
+    return segment
+
+
+def _without(vectors: NDArray[np.float16], dead: NDArray[np.bool_]) -> NDArray[np.float16]:
+    if not dead.any():
+        return vectors
+    kept = vectors.copy()
+    kept[dead] = 0
+    return kept
+
+
+def _packed(codes: faiss.IndexPQFastScan, dead: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The quantizer with its codes as bytes, those of dead rows zero."""
+    copy: Any = codes
+    if len(dead):
+        copy = faiss.clone_index(codes)
+        packer, nothing = copy.get_CodePacker(), np.zeros(copy.code_size, np.uint8)
+        blocks = faiss.rev_swig_ptr(copy.codes.data(), copy.codes.size()).reshape(-1, packer.block_size)
+        for row in dead.tolist():
+            at = row // packer.nvec
+            packer.pack_1(nothing, row % packer.nvec, blocks[at : at + 1])
+    return np.asarray(faiss.serialize_index(copy))
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename last: the folder is a file of its own. Windows cannot, and does not need it."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: NDArray[np.uint64] = values ^ (values >> np.uint64(31))
+    return mixed
