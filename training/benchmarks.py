@@ -98,24 +98,32 @@ def verify(pairs: Pairs, scores: NDArray[np.float32]) -> Verified:
     )
 
 
-def with_folds_of_g(pairs: Pairs, people: NDArray[np.int64], embedded: Embedded, train: TrainFrontalizer) -> Verified:
+def with_folds_of_g(
+    lists: Sequence[Pairs], people: NDArray[np.int64], embedded: Embedded, train: TrainFrontalizer
+) -> list[Verified]:
     """Each fold scored by a ``G`` trained on the people of the other nine; ``people`` [n] identifies the rows.
 
-    Raises ``ValueError`` when a person stands in two folds, for then no ``G`` would be clean.
+    ``lists`` share their folds (CFP-FF and CFP-FP), so one ``G`` a fold serves them all. Raises ``ValueError``
+    when a person stands in two folds, for then no ``G`` would be clean.
     """
-    scores = np.full(len(pairs.mated), -1, np.float32)
-    for fold in np.unique(pairs.folds):
-        rows = pairs.folds == fold
-        tested = np.unique(people[np.concatenate([pairs.left[rows], pairs.right[rows]])])
-        others = np.concatenate([pairs.left[~rows], pairs.right[~rows]])
-        if np.isin(tested, people[others]).any():
-            raise ValueError(f"fold {fold} of {pairs.name} shares people with another")
+    scores = [np.full(len(pairs.mated), -1, np.float32) for pairs in lists]
+    for fold in np.unique(lists[0].folds):
+        tested, others = (
+            np.unique(
+                people[np.concatenate([side[(p.folds == fold) == here] for p in lists for side in (p.left, p.right)])]
+            )
+            for here in (True, False)
+        )
+        if np.isin(tested, others).any():
+            raise ValueError(f"fold {fold} shares people with another")
         usable = ~np.isin(people, tested) & ~embedded.lost
         _, identities = np.unique(people[usable], return_inverse=True)
         g = train(embedded.vectors[usable], identities.astype(np.int64), embedded.yaw[usable])
-        part = Pairs(pairs.name, pairs.left[rows], pairs.right[rows], pairs.mated[rows], pairs.folds[rows])
-        scores[rows] = scores_of(part, embedded.through(g).vectors)
-    return verify(pairs, scores)
+        turned = embedded.through(g).vectors
+        for pairs, found in zip(lists, scores, strict=True):
+            rows = pairs.folds == fold
+            found[rows] = scores_of(pairs, turned)[rows]
+    return [verify(pairs, found) for pairs, found in zip(lists, scores, strict=True)]
 
 
 def all_pairs_of(pairs: Pairs, embedded: Embedded) -> protocols.PairCounts:

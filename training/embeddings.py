@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
+
+from app.face.align import CROP_SIZE
+from app.face.extract import onnx_card
 
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """Crops uint8 [n, 112, 112, 3] RGB to unit rows float32 [n, width]."""
@@ -21,40 +23,27 @@ CENTRE: Final = slice(8, 120)
 """Of a 128-pixel crop the inner 112 are the standard crop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Normalisation:
-    """What an extractor expects of its pixels: ``(x - mean) / std`` of 0-255 RGB."""
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-
-NORMALISATIONS: Final[dict[str, Normalisation]] = {
-    "127.5": Normalisation((127.5,) * 3, (127.5,) * 3),
-    "128": Normalisation((127.5,) * 3, (128.0,) * 3),
-    "imagenet": Normalisation((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
-}
-
-
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Rows scaled to length one, float32; a zero row stays zero."""
     v = np.asarray(vectors, np.float32)
     return np.asarray(v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-12), np.float32)
 
 
-def onnx_extractor(path: Path, normalisation: Normalisation, runtime: str = "onnxruntime", batch: int = 16) -> Embed:
-    """The extractor of an ONNX file with one 112x112 input (NCHW, RGB), on one thread.
+def onnx_extractor(path: Path, runtime: str = "openvino", batch: int = 16) -> Embed:
+    """The extractor of an ONNX file with one 112x112 input (NCHW, RGB), on one thread, in batches.
 
-    ``runtime`` is ``onnxruntime`` or ``openvino``: which one is faster depends on the network. A file
-    of fixed batch 1 is served one crop at a time. Raises ``ValueError`` for another runtime.
+    Its normalisation is that of the card beside it (``FILE.json``), as in the engine, which serves one face at a
+    time; over a whole set batches of 16 halve the time. ``runtime`` is ``onnxruntime`` or ``openvino``. A file of
+    fixed batch 1 is served one crop at a time. Raises ``ValueError`` for another runtime.
     """
     run = {"onnxruntime": _onnxruntime, "openvino": _openvino}.get(runtime)
     if run is None:
         raise ValueError(f"no runtime {runtime!r}: onnxruntime or openvino")
+    card = onnx_card(path)
     infer, fixed = run(path)
     step = 1 if fixed else batch
-    mean = np.array(normalisation.mean, np.float32)
-    scale = 1 / np.array(normalisation.std, np.float32)
+    mean = np.array(card.mean, np.float32)
+    scale = 1 / np.array(card.std, np.float32)
 
     def embed(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         out = []
@@ -66,19 +55,13 @@ def onnx_extractor(path: Path, normalisation: Normalisation, runtime: str = "onn
     return embed
 
 
-def concatenated(extractors: list[Embed]) -> Embed:
-    """Several extractors as one: unit rows side by side, scaled to unit length, so cosines are averaged."""
-
-    def embed(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return unit(np.concatenate([one(crops) for one in extractors], axis=1))
-
-    return embed
-
-
-def cached(crops: Path, cache: Path, name: str, embed: Embed, chunk: int = 256) -> NDArray[np.float32]:
+def cached(
+    crops: Path, cache: Path, name: str, embed: Embed, whole: bool = False, chunk: int = 256
+) -> NDArray[np.float32]:
     """Embeddings float32 [n, width] of the crop file ``crops`` (``<set>.npy``), read from ``cache`` where present.
 
-    The cache is trusted when it has as many rows as the crop file and is not older than it.
+    ``embed`` gets the standard inner crops, or with ``whole`` the crops as they are kept, margin and all. The
+    cache is trusted when it has as many rows as the crop file and is not older than it.
     """
     kept = cache / f"{crops.stem}_{name}.npy"
     pictures = np.load(crops, mmap_mode="r")
@@ -86,7 +69,8 @@ def cached(crops: Path, cache: Path, name: str, embed: Embed, chunk: int = 256) 
         found = np.load(kept)
         if len(found) == len(pictures):
             return unit(found)
-    rows = [embed(part) for part in track(list_parts(pictures, chunk), f"{crops.stem} {name}", parts(pictures, chunk))]
+    starts = track(range(0, len(pictures), chunk), f"{crops.stem} {name}")
+    rows = [embed(_part(pictures[at : at + chunk], whole)) for at in starts]
     out = np.concatenate(rows).astype(np.float16)
     cache.mkdir(parents=True, exist_ok=True)
     partial = kept.with_suffix(".part.npy")
@@ -95,16 +79,8 @@ def cached(crops: Path, cache: Path, name: str, embed: Embed, chunk: int = 256) 
     return unit(out)
 
 
-def list_parts(pictures: NDArray[np.uint8], chunk: int) -> Iterator[NDArray[np.uint8]]:
-    """The standard 112x112 crops of a crop file, ``chunk`` at a time."""
-    for start in range(0, len(pictures), chunk):
-        part = pictures[start : start + chunk]
-        yield np.asarray(part if part.shape[1] == 112 else part[:, CENTRE, CENTRE])
-
-
-def parts(pictures: NDArray[np.uint8], chunk: int) -> int:
-    """How many parts :func:`list_parts` yields."""
-    return -(-len(pictures) // chunk)
+def _part(crops: NDArray[np.uint8], whole: bool) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(crops if whole or crops.shape[1] == CROP_SIZE else crops[:, CENTRE, CENTRE])
 
 
 Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]

@@ -1,9 +1,10 @@
 """Weights to a report: every test set, every protocol, the bars beside.
 
-    python -m training.evaluate --data DIR --labels DIR --crops DIR --cache DIR --extractor FILE.onnx --out REPORT
+    python -m training.evaluate --data DIR --labels DIR --crops DIR --cache DIR [--extractor MODEL] --out REPORT
 
-``--engine labels`` cuts faces by the labels; ``--engine mtcnn`` sends picture files through the real engine,
-detector and all. Embeddings are kept in ``--cache``, so a second run costs a minute.
+``--engine mtcnn`` sends picture files through the real engine, detector and all; ``--engine labels`` cuts faces by
+the labels. MODEL is a model id, ``packaged``, or an ONNX file with or without its card beside it. Embeddings are
+kept in ``--cache``, so a second run costs a minute.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,13 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from training import benchmarks, identification, protocols, report
+from app.face.engine import PACKAGED, Engine
+from training import benchmarks, frontalization, identification, protocols, report
 from training.benchmarks import Embedded, Frontalize, Pairs, TrainFrontalizer, Verified
+from training.data.crops import MARGIN
 from training.data.leaks import lag_test_people
 from training.data.readers import utkface
-from training.embeddings import NORMALISATIONS, onnx_extractor
+from training.embeddings import onnx_extractor
 from training.results import Results, View, metrics, table
-from training.sources import Folders, LabelledCrops, Source
+from training.sources import Folders, LabelledCrops, Source, ThroughEngine
 
 TESTS: Final = ("lfw", "cfp", "lag", "mfr2", "distractors", "groups")
 AGES: Final = ((0, 12), (13, 19), (20, 39), (40, 59), (60, 120))
@@ -109,11 +113,9 @@ def _cfp(view: View, cfp: Embedded, files: Protocols) -> None:
 
 
 def _nine_folds(cfp: Embedded, files: Protocols, train_g: TrainFrontalizer) -> View:
-    view, people = View(), benchmarks.people_of(cfp.paths)
-    for kind in ("FF", "FP"):
-        pairs = benchmarks.cfp_pairs(kind, files.cfp, cfp.paths)
-        view.verified[pairs.name] = benchmarks.with_folds_of_g(pairs, people, cfp, train_g)
-    return view
+    lists = [benchmarks.cfp_pairs(kind, files.cfp, cfp.paths) for kind in ("FF", "FP")]
+    found = benchmarks.with_folds_of_g(lists, benchmarks.people_of(cfp.paths), cfp, train_g)
+    return View({one.pairs.name: one for one in found})
 
 
 def _left_out(files: Protocols, name: str) -> frozenset[str] | None:
@@ -157,6 +159,23 @@ def _age_group(age: int | None) -> str | None:
     return next((f"{low:02d} to {high}" for low, high in AGES if age is not None and low <= age <= high), None)
 
 
+def source_of(engine: Engine, folders: Folders, extractor: str, faces: str) -> Source:
+    """Pictures through ``engine`` (``faces`` is ``mtcnn``), or the labels' crops through its extractor alone."""
+    if faces == "mtcnn":
+        return ThroughEngine(folders, engine)
+    if extractor.endswith(".onnx"):
+        return LabelledCrops(folders, Path(extractor).stem, onnx_extractor(Path(extractor)))
+    return LabelledCrops(folders, engine.extractor, partial(engine.embed_crops, margin=MARGIN), whole=True)
+
+
+def _train_g(
+    embeddings: NDArray[np.float32], people: NDArray[np.int64], yaw: NDArray[np.float32]
+) -> benchmarks.Frontalize:
+    data = frontalization.Features(embeddings, people, yaw)
+    g = frontalization.train(data, frontalization.fit_classifiers(data), frontalization.Config())
+    return partial(frontalization.apply, g)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with one folder of pictures a set")
@@ -166,9 +185,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--leaks", type=Path, help="what training.data.leaks wrote; default <cache>/leaks")
     parser.add_argument("--lfw-pairs", type=Path, help="default <labels>/../protocols/lfw_pairs.txt")
     parser.add_argument("--cfp-protocol", type=Path, help="default: Protocol beside the set's Data folder")
-    parser.add_argument("--extractor", type=Path, required=True, help="ONNX extractor")
-    parser.add_argument("--normalisation", choices=sorted(NORMALISATIONS), default="127.5")
-    parser.add_argument("--runtime", choices=("onnxruntime", "openvino"), default="openvino")
+    parser.add_argument("--engine", choices=("mtcnn", "labels"), default="mtcnn", help="how faces are found")
+    parser.add_argument("--extractor", default=PACKAGED, help="model id, packaged, or FILE.onnx")
+    parser.add_argument("--weights", type=Path, action="append", default=[], help="a folder of model cards")
+    parser.add_argument(
+        "--nine-folds", action="store_true", help="also train G on nine folds of CFP, test on the tenth"
+    )
     parser.add_argument("--only", default=",".join(TESTS), help=f"some of {','.join(TESTS)}")
     parser.add_argument("--out", type=Path, required=True, help="folder for report.html and metrics.json")
     args = parser.parse_args(argv)
@@ -176,15 +198,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     if unknown := set(tests) - set(TESTS):
         parser.error(f"no test is named {', '.join(sorted(unknown))}")
     folders = Folders(args.data, args.labels, args.crops, args.cache)
-    embed = onnx_extractor(args.extractor, NORMALISATIONS[args.normalisation], args.runtime)
-    source = LabelledCrops(folders, args.extractor.stem, embed)
+    engine = Engine.load(args.cache / "converted", args.extractor, args.weights)
     files = Protocols(
         args.lfw_pairs or args.labels.parent / "protocols" / "lfw_pairs.txt",
         args.cfp_protocol or (args.data / "cfp").resolve().parent.parent / "Protocol",
         args.data / "mfr2" / "pairs.txt",
         (args.leaks or args.cache / "leaks") / "distractors",
     )
-    results = evaluate(source, files, Results(args.extractor.stem, "labelled landmarks"), tests)
+    source = source_of(engine, folders, args.extractor, args.engine)
+    found_by = f"{engine.detector}, full pipeline" if args.engine == "mtcnn" else "labelled landmarks"
+    results = evaluate(
+        source,
+        files,
+        Results(engine.model_id, found_by),
+        tests,
+        engine.frontalize if "frontalizer" in engine.card.parts else None,
+        _train_g if args.nine_folds else None,
+    )
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "metrics.json").write_text(json.dumps(metrics(results), indent=2) + "\n", encoding="utf-8")
     sets = {"LFW": "lfw", "CFP-FF": "cfp", "CFP-FP": "cfp", "LAG": "lag", "MFR2": "mfr2"}

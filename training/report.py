@@ -195,8 +195,9 @@ def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
 
 def _image(figure: Figure) -> str:
     buffer = io.BytesIO()
+    title = html.escape(figure.axes[0].get_title())
     figure.savefig(buffer, format="png", dpi=110)
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+    return f'<img alt="{title}" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
 
 
 def _det(title: str, found: dict[str, Verified]) -> str:

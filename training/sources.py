@@ -30,7 +30,7 @@ class Source(Protocol):
 class FaceEngine(Protocol):
     """What is used of :class:`app.face.engine.Engine`."""
 
-    extractor: str
+    model_id: str
     detector: str
 
     def pictures(self, images: Sequence[NDArray[np.uint8]]) -> list[Picture]: ...
@@ -62,16 +62,20 @@ class Folders:
 
 @dataclass(frozen=True, slots=True)
 class LabelledCrops:
-    """Crops cut by the labels: the detector's and the aligner's share in the errors is left out."""
+    """Crops cut by the labels: the detector's and the aligner's share in the errors is left out.
+
+    ``embed`` gets standard crops, or with ``whole`` those of 128 pixels with their margin.
+    """
 
     folders: Folders
     name: str
     embed: Embed
+    whole: bool = False
 
     def embedded(self, name: str) -> Embedded:
         file = self.folders.crop_file(name)
         rows = [line.split("\t") for line in file.with_suffix(".tsv").read_text(encoding="utf-8").splitlines()]
-        vectors = cached(file, self.folders.cache, self.name, self.embed)
+        vectors = cached(file, self.folders.cache, self.name, self.embed, self.whole)
         return Embedded(name, tuple(r[0] for r in rows), vectors, np.array([float(r[1]) for r in rows], np.float32))
 
     def crop(self, name: str, row: int) -> NDArray[np.uint8]:
@@ -91,7 +95,7 @@ class ThroughEngine:
 
     def embedded(self, name: str) -> Embedded:
         paths, yaw = self.folders.rows(name)
-        seen_by = f"{self.engine.extractor}_{self.engine.detector}".replace("/", "-")
+        seen_by = f"{self.engine.model_id}_{self.engine.detector}"
         kept = self.folders.cache / f"{name}_{seen_by}.npy"
         if kept.exists() and len(found := np.load(kept)) == len(paths):
             return Embedded(name, paths, unit(found), yaw)

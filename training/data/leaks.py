@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.readers import READERS, Row
-from training.embeddings import NORMALISATIONS, Embed, cached, onnx_extractor, unit
+from training.embeddings import Embed, cached, onnx_extractor, unit
 
 TEST_SETS: Final = ("cfp", "lfw", "mfr2", "lag")
 """LAG only with its held-out people; the others whole."""
@@ -198,11 +198,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with one folder a set")
     parser.add_argument("--crops", type=Path, required=True, help="folder of <set>.npy and <set>.tsv")
     parser.add_argument("--extractor", type=Path, required=True, help="ONNX teacher that compares people")
-    parser.add_argument("--normalisation", choices=sorted(NORMALISATIONS), default="127.5")
     parser.add_argument("--cache", type=Path, required=True, help="folder for the teacher's embeddings")
     parser.add_argument("--out", type=Path, required=True, help="folder for the lists of paths left out")
     args = parser.parse_args(argv)
-    embed = onnx_extractor(args.extractor, NORMALISATIONS[args.normalisation], "openvino")
+    embed = onnx_extractor(args.extractor)
     name = args.extractor.stem
 
     def read(one: str) -> Faces:
