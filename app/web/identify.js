@@ -1,0 +1,56 @@
+// Identify: one picture, every face in it, one decision a face.
+
+import { identify } from "./api.js";
+import { byId, el } from "./dom.js";
+import { faceCard, heading } from "./face.js";
+import { picker } from "./picker.js";
+import { preview } from "./picture.js";
+import { link, shot } from "./shot.js";
+import { timings } from "./timings.js";
+import { aboutThreshold, attempt, count, score, tone } from "./words.js";
+
+const SIDE = 1600;
+
+export function identifyPanel({ onDone }) {
+  const [panel, said, results] = ["identify", "identify-said", "identify-results"].map(byId);
+  let running = new AbortController();
+
+  async function ask([file]) {
+    running.abort();
+    running = new AbortController();
+    const { signal } = running;
+    results.replaceChildren();
+    const done = await attempt(said, "Looking for faces", () => Promise.all([identify(file, signal), preview(file, SIDE)]));
+    if (!done || signal.aborted) return;
+    panel.classList.add("answered");
+    results.replaceChildren(...answer(...done));
+    onDone();
+  }
+
+  picker(byId("identify-picker"), { what: "to identify", onFiles: ask });
+}
+
+function answer(told, picture) {
+  const { faces, threshold } = told;
+  const cards = faces.map((face, at) => faceCard(face, at + 1, threshold, picture));
+  const summary = `${count(faces.length, "face", "faces")}: ${faces.map(heading).join(", ")}`;
+  const left = el("div", { class: "shot stays" });
+  if (picture) {
+    const drawn = shot(picture, faces.map((face, at) => markOf(face, at, faces.length)), `Picture with ${summary}`);
+    link(drawn, cards);
+    left.append(drawn.figure);
+  } else {
+    left.append(el("p", { class: "note" }, "This browser cannot show this kind of picture. The service read it all the same."));
+  }
+  const [width, height] = told.detection_size;
+  left.append(timings(told.timings_ms), el("p", { class: "soft" }, `Faces were looked for at ${width} × ${height}.`));
+  const right = el("div", { class: "faces" }, el("p", { class: "unseen", role: "status" }, summary), ...cards, el("p", { class: "soft" }, aboutThreshold(threshold)));
+  return [el("div", { class: "split" }, left, right)];
+}
+
+function markOf(face, at, many) {
+  const number = many > 1 ? `${at + 1}  ` : "";
+  const shown = face.match ?? (face.decision === "review" ? face.candidates[0] : null);
+  const label = `${number}${heading(face)}${shown ? `  ${score(shown.score)}` : ""}`;
+  return { box: face.box, landmarks: face.landmarks, label, tone: tone(face.decision) };
+}

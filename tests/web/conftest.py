@@ -1,0 +1,48 @@
+"""The service with the stand-in engine, asked in process and over a loopback port."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from doubles import FakeEngine
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from app.main import create_app
+from app.settings import Settings
+
+
+def _service(folder: Path) -> FastAPI:
+    return create_app(Settings(data_dir=folder, threads=2, log_level="error"), FakeEngine())
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> FastAPI:
+    return _service(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """For tests that change nothing."""
+    with TestClient(_service(tmp_path_factory.mktemp("web")), base_url="http://127.0.0.1") as opened:
+        yield opened
+
+
+@pytest.fixture
+def address(app: FastAPI) -> Iterator[str]:
+    """Where a real server answers, for a real browser."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run, name="frontalis-test-server")
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not server.started and time.monotonic() < deadline and thread.is_alive():
+        thread.join(0.02)
+    assert server.started
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()

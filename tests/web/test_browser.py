@@ -1,0 +1,178 @@
+"""The page in a real browser: enrol, identify, verify, delete, and what is drawn."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from doubles import encode, photo, picture
+
+pytestmark = pytest.mark.slow
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
+HOSTILE = "<img src=x onerror=alert(1)> Ada"
+MATCH_COLOUR = (0x35, 0xD6, 0x92)
+SIDE = 96
+NOBODY = encode(np.zeros((SIDE, SIDE, 3), np.uint8))
+
+
+@pytest.fixture
+def page(address: str) -> Iterator[Any]:
+    """The page at the size of a desktop; fails on any error of its own and on any request to elsewhere."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    wrong: list[str] = []
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(base_url=address, viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda told: wrong.append(told.text) if _unexpected(told) else None)
+        page.on("request", lambda asked: None if _own(asked.url, address) else wrong.append(asked.url))
+        page.goto("/")
+        yield page
+        browser.close()
+    assert wrong == []
+
+
+def _unexpected(told: Any) -> bool:
+    # Chromium reports every 4xx as an error, and refusals are part of the test.
+    return told.type in {"error", "warning"} and "status of 422" not in told.text
+
+
+def _own(url: str, address: str) -> bool:
+    return url.startswith((f"{address}/", "blob:", "data:"))
+
+
+def _file(name: str, data: bytes) -> dict[str, Any]:
+    return {"name": name, "mimeType": "image/png", "buffer": data}
+
+
+def _enrol(page: Any, name: str, *pictures: bytes) -> None:
+    page.get_by_role("tab", name="Enrol").click()
+    page.get_by_label("Name").fill(name)
+    files = [_file(f"{place}.png", data) for place, data in enumerate(pictures)]
+    page.locator("#enrol input[type=file]").set_input_files(files)
+    page.locator("#enrol-queue li").nth(len(files) - 1).wait_for()
+    page.get_by_role("button", name="Enrol", exact=True).click()
+
+
+def _pixels(page: Any, points: list[tuple[float, float]], width: int) -> list[list[int]]:
+    """The colours drawn at ``points`` of a picture that is ``width`` pixels wide."""
+    script = """(canvas, [points, width]) => {
+        const scale = canvas.width / width;
+        const all = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        const at = ([x, y]) => 4 * (Math.floor(y * scale) * canvas.width + Math.floor(x * scale));
+        return points.map(point => [...all.slice(at(point), at(point) + 3)]);
+    }"""
+    found: list[list[int]] = page.locator("#identify-results .shot canvas").evaluate(script, [points, width])
+    return found
+
+
+def test_a_newcomer_enrols_identifies_verifies_and_deletes(page: Any) -> None:
+    assert page.get_by_role("tab", name="Enrol").get_attribute("aria-selected") == "true"
+
+    _enrol(page, HOSTILE, photo(1), photo(1, spread=20), NOBODY)
+    page.get_by_text("is enrolled").wait_for()
+    assert page.locator("[data-outcome=accepted]").count() == 2
+    rejected = page.locator("[data-outcome=rejected]")
+    assert "No face was found" in rejected.inner_text()
+    assert "brighter picture" in rejected.inner_text()
+    assert page.locator("#enrol-said").inner_text().startswith(HOSTILE)
+
+    _enrol(page, "Grace", photo(5))
+    page.get_by_text("Grace is enrolled").wait_for()
+    page.get_by_role("button", name="Now identify someone").click()
+
+    seen = picture(1, 9)
+    page.locator("#identify input[type=file]").set_input_files(_file("both.png", encode(seen)))
+    cards = page.locator("#identify-results article.face")
+    cards.nth(1).wait_for()
+    assert sorted(cards.nth(at).get_attribute("data-decision") for at in range(2)) == ["match", "no_match"]
+    matched = page.locator("article.face[data-decision=match]")
+    assert matched.get_by_role("heading").inner_text() == HOSTILE
+    assert matched.locator(".badge").inner_text() == "Match"
+    scores = [float(text.split(",")[0]) for text in matched.locator(".number").all_inner_texts()]
+    assert len(scores) == 2
+    assert scores == sorted(scores, reverse=True)
+    _bars_agree_with_scores(matched, scores)
+    assert "yaw 0°" in matched.locator(".dial").get_attribute("aria-label")
+    assert page.locator("#identify-results").get_by_text("detect 1.0 ms").count() == 1
+
+    drawn = page.locator("#identify-results .shot canvas")
+    assert HOSTILE in drawn.get_attribute("aria-label")
+    height, width = seen.shape[:2]
+    left = 16  # where the first square of the picture begins, so where its box is drawn
+    edge, inside = _pixels(page, [(left, height * 0.7), (left + SIDE * 0.5, height * 0.7)], width)
+    assert edge == pytest.approx(MATCH_COLOUR, abs=40)
+    assert inside == pytest.approx(seen[70, left + 48].tolist(), abs=6)
+
+    page.get_by_role("tab", name="Verify").click()
+    for place, person in (("#verify-a", 1), ("#verify-b", 9)):
+        page.locator(f"{place} input[type=file]").set_input_files(_file("one.png", photo(person)))
+    page.locator(".verdict[data-decision=no_match]").wait_for()
+
+    page.get_by_role("tab", name="Subjects").click()
+    page.get_by_role("button", name=f"Delete {HOSTILE}").click()
+    page.locator("#confirm").get_by_role("button", name="Delete").click()
+    page.locator("#subjects-list li").get_by_text("Grace").wait_for()
+    page.get_by_text("1 subject, 1 template").wait_for()
+    assert page.locator("#subjects-list li").count() == 1
+
+    assert page.locator("main img").count() == 0
+    assert page.evaluate("location.pathname + location.search + location.hash") == "/"
+    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+def _bars_agree_with_scores(card: Any, scores: list[float]) -> None:
+    """A bar reaches the threshold line exactly when its score does."""
+    reach, line = card.evaluate("""card => {
+        const at = parseFloat(getComputedStyle(card.querySelector(".bar")).getPropertyValue("--at"));
+        const wide = node => node.getBoundingClientRect().width;
+        return [[...card.querySelectorAll(".bar")].map(bar => 100 * wide(bar.firstChild) / wide(bar)), at];
+    }""")
+    threshold = float(card.locator(".axis b").inner_text().split()[1])
+    assert [width >= line for width in reach] == [score >= threshold for score in scores]
+
+
+def test_refusals_are_told_and_the_webcam_gives_a_picture(page: Any) -> None:
+    _enrol(page, "Nobody", NOBODY)
+    page.locator("#enrol-said .note.bad").get_by_text("nothing was written").first.wait_for()
+    assert page.locator("[data-outcome=rejected]").count() == 1
+
+    page.get_by_role("tab", name="Identify").click()
+    page.locator("#identify input[type=file]").set_input_files(_file("none.png", NOBODY))
+    page.locator("#identify-said [role=alert]").get_by_text("No face was found").wait_for()
+
+    page.get_by_role("tab", name="Enrol").click()
+    page.locator("#enrol").get_by_role("button", name="Use the webcam").click()
+    page.get_by_role("button", name="Take it").click()
+    page.locator("#enrol-queue").get_by_label("webcam.jpg", exact=True).wait_for()
+    assert page.locator("#camera-view").evaluate("view => view.srcObject") is None
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844), (320, 640)])
+def test_no_panel_is_wider_than_the_screen_and_tabs_work_by_keyboard(page: Any, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    page.get_by_role("tab", name="Enrol").focus()
+    for name in ("Identify", "Verify", "Subjects", "Enrol"):
+        page.keyboard.press("ArrowRight")
+        assert page.get_by_role("tab", name=name).get_attribute("aria-selected") == "true"
+        assert page.get_by_role("tabpanel", name=name).is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
