@@ -72,3 +72,13 @@ def database(database_url: str) -> Iterator[Database]:
     migrate.upgrade(opened)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """The folder of real photographs: subjects/<id>/{frontal,profile}-NN.jpg and strangers/<id>/ alike."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos"
+    folder = Path(os.environ.get("FRONTALIS_PHOTOS", beside))
+    if not (folder / "subjects").is_dir():
+        pytest.skip("no photographs: set FRONTALIS_PHOTOS")
+    return folder

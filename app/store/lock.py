@@ -56,6 +56,6 @@ def _file(path: Path) -> Iterator[None]:
 
 def _reason(owner: str) -> str:
     return (
-        f"The database is in use by another Frontalis{owner}: the index lives inside one process, and a second one would "
-        "not see its changes. Stop the other one first, or send the work to it over HTTP"
+        f"The database is in use by another Frontalis{owner}: the index lives inside one process, and a second "
+        "one would not see its changes. Stop the other one first, or send the work to it over HTTP"
     )
