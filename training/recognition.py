@@ -32,6 +32,7 @@ from training.blocks import chained_cosine, error_weights, stage_scales, unit_lo
 from training.checkpoint import Run
 from training.data.augment import Augmentation
 from training.data.store import CropStore, open_store
+from training.targets import joint_targets, principal_directions
 from training.teachers import Teacher, TeacherSpec, edgeface_scopes
 
 
@@ -275,9 +276,11 @@ def main() -> None:
         if done is None or done["stage"] == "blocks":
             train_blocks(branch, store, config, TeacherSpec(args.teacher), run, device)
     if args.stage in {"joint", "all"}:
-        from training.targets import joint_targets
-
-        wide, projection = joint_targets(args.targets, store, config.width)
+        wide = joint_targets(args.targets, store)
+        kept = args.out / "projection.npy"  # a resumed run goes on towards the same space
+        if not kept.exists():
+            np.save(kept, principal_directions(wide, config.width))
+        projection = np.load(kept)
         train_joint(branch, store, wide, projection, config, run, device)
 
 

@@ -32,26 +32,33 @@ def embed_set(crops: NDArray[np.uint8], teacher: Teacher, mirrored: bool, title:
 
 
 def joint_targets(
-    folder: Path, store: CropStore, width: int, teachers: Iterable[str] = ("edgeface_xs", "se_mobilefacenet")
-) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """All teachers' embeddings side by side and the projection to ``width`` that keeps their cosines best.
+    folder: Path, store: CropStore, teachers: Iterable[str] = ("edgeface_xs", "se_mobilefacenet")
+) -> NDArray[np.float16]:
+    """All teachers' embeddings side by side: unit rows float16 [rows, m], whose cosine is the mean of theirs.
 
     Each teacher's embeddings of a picture and, where they were made, of its mirror image are averaged
-    first, which no pose can tell apart afterwards. Answers unit rows float16 [rows, m] and float32
-    [m, width]: the leading right singular vectors, uncentred because cosines are.
+    first, which no side can tell apart afterwards.
     """
     columns = []
     for teacher in teachers:
-        plain = store.gather([np.load(folder / f"{name}_{teacher}.npy", mmap_mode="r") for name in store.names])
-        total = plain.astype(np.float32)
+        plain = [np.load(folder / f"{name}_{teacher}.npy", mmap_mode="r") for name in store.names]
+        vectors = np.asarray(store.gather(plain), np.float32)
         flips = [folder / f"{name}_{teacher}_flip.npy" for name in store.names]
         if all(path.exists() for path in flips):
-            total += store.gather([np.load(path, mmap_mode="r") for path in flips]).astype(np.float32)
-        columns.append(total / np.linalg.norm(total, axis=1, keepdims=True))
-    wide = np.concatenate(columns, axis=1) / np.sqrt(len(columns))
-    values, vectors = np.linalg.eigh(wide.T @ wide)
-    projection = vectors[:, np.argsort(values)[::-1][:width]]
-    return wide.astype(np.float16), projection.astype(np.float32)
+            mirrored = store.gather([np.load(path, mmap_mode="r") for path in flips])
+            vectors = vectors + np.asarray(mirrored, np.float32)
+        columns.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    return np.concatenate(columns, axis=1).astype(np.float16) / np.float16(np.sqrt(len(columns)))
+
+
+def principal_directions(wide: NDArray[np.float16], width: int, sample: int = 20_000) -> NDArray[np.float32]:
+    """The projection [m, width] of unit rows [n, m] that keeps their cosines best, from an even sample of rows.
+
+    The leading right singular vectors, uncentred because cosines are.
+    """
+    rows = wide[:: max(1, len(wide) // sample)].astype(np.float32)
+    values, vectors = np.linalg.eigh(rows.T @ rows)
+    return np.asarray(vectors[:, np.argsort(values)[::-1][:width]], np.float32)
 
 
 def main() -> None:
