@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -54,22 +55,40 @@ def batches(
 
 
 class Ahead(Generic[T]):
-    """Runs an iterator in a thread, at most ``depth`` items ahead. An error there is raised here."""
+    """Runs an iterator in a thread, at most ``depth`` items ahead, while the ``with`` block lasts.
 
-    def __init__(self, make: Callable[[], Iterator[T]], depth: int = 4) -> None:
-        self._items: queue.Queue[T | BaseException] = queue.Queue(depth)
-        threading.Thread(target=self._run, args=(make,), daemon=True).start()
+    An error there is raised here.
+    """
 
-    def _run(self, make: Callable[[], Iterator[T]]) -> None:
+    def __init__(self, items: Iterator[T], depth: int = 4) -> None:
+        self._source = items
+        self._items: queue.Queue[T | BaseException | None] = queue.Queue(depth)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Iterator[T]:
+        self._thread.start()
+        return self._taken()
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        while self._thread.is_alive():  # it may be waiting for room
+            with contextlib.suppress(queue.Empty):
+                self._items.get(timeout=0.1)
+        self._thread.join()
+
+    def _run(self) -> None:
         try:
-            for item in make():
+            for item in self._source:
                 self._items.put(item)
+                if self._stopped.is_set():
+                    return
+            self._items.put(None)
         except BaseException as error:
             self._items.put(error)
 
-    def __iter__(self) -> Iterator[T]:
-        while True:
-            item = self._items.get()
+    def _taken(self) -> Iterator[T]:
+        while (item := self._items.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item

@@ -12,6 +12,7 @@ bins. Both classifiers sit on the embedding, as the frontalizer needs them. Resu
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -114,43 +115,43 @@ def train_blocks(
             yield batch, teacher(batch.crops)[1]
 
     clock = time.monotonic()
-    for batch, maps in Ahead(ahead):
-        if step >= config.blocks_steps:
-            break
-        x = pixels(batch.crops, device)
-        raw = [torch.from_numpy(m).to(device) for m in maps]
-        if not measured:
-            scales = stage_scales(raw)
-            measured = {
-                "scales": scales,
-                "weights": error_weights(x, [m * s for m, s in zip(raw, scales, strict=True)]),
-            }
-        targets = [
-            (m * s).contiguous(memory_format=torch.channels_last) for m, s in zip(raw, measured["scales"], strict=True)
-        ]
-        for group in optimizer.param_groups:
-            group["lr"] = cosine_rate(step, config.blocks_steps, config.blocks_rate)
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            losses = unit_losses(units, x, targets, measured["weights"])
-        loss = torch.stack(losses).sum()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(units.parameters(), 5.0)
-        optimizer.step()
-        step += 1
-        if step % 100 == 0:
-            agreement = chained_cosine(units, x, targets[-1])
-            rate = 100 * config.batch / (time.monotonic() - clock)
-            clock = time.monotonic()
-            run.log(
-                step=step,
-                loss=float(loss.detach()) / len(losses),
-                worst=max(float(u.detach()) for u in losses),
-                cosine=agreement,
-                rate=rate,
-            )
-        if run.due():
-            run.save(_state("blocks", step, branch, optimizer, config, measured))
+    with Ahead(itertools.islice(ahead(), config.blocks_steps - step)) as made:
+        for batch, maps in made:
+            x = pixels(batch.crops, device)
+            raw = [torch.from_numpy(m).to(device) for m in maps]
+            if not measured:
+                scales = stage_scales(raw)
+                measured = {
+                    "scales": scales,
+                    "weights": error_weights(x, [m * s for m, s in zip(raw, scales, strict=True)]),
+                }
+            targets = [
+                (m * s).contiguous(memory_format=torch.channels_last)
+                for m, s in zip(raw, measured["scales"], strict=True)
+            ]
+            for group in optimizer.param_groups:
+                group["lr"] = cosine_rate(step, config.blocks_steps, config.blocks_rate)
+            with torch.autocast(device.type, dtype=torch.bfloat16):
+                losses = unit_losses(units, x, targets, measured["weights"])
+            loss = torch.stack(losses).sum()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(units.parameters(), 5.0)
+            optimizer.step()
+            step += 1
+            if step % 100 == 0:
+                agreement = chained_cosine(units, x, targets[-1])
+                rate = 100 * config.batch / (time.monotonic() - clock)
+                clock = time.monotonic()
+                run.log(
+                    step=step,
+                    loss=float(loss.detach()) / len(losses),
+                    worst=max(float(u.detach()) for u in losses),
+                    cosine=agreement,
+                    rate=rate,
+                )
+            if run.due():
+                run.save(_state("blocks", step, branch, optimizer, config, measured))
     run.save(_state("blocks", step, branch, optimizer, config, measured))
 
 
@@ -169,38 +170,42 @@ def train_joint(
     average = torch.optim.swa_utils.AveragedModel(
         branch, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998)
     )
+    if step and (saved := run.load()):
+        average.module.load_state_dict(saved["average"])
+        average.n_averaged.fill_(step)
     reduce = torch.from_numpy(projection).to(device)
     weights = side_view_weights(store.yaw, config.side_views)
     clock = time.monotonic()
     source = batches(store, config.batch, config.augmentation, config.seed + 1, step, weights)
-    for batch in Ahead(lambda: source):
-        if step >= config.joint_steps:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = cosine_rate(step, config.joint_steps, config.joint_rate)
-        x = pixels(batch.crops, device)
-        whole = torch.from_numpy(wide[batch.index].astype(np.float32)).to(device)
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            features = branch.extractor.features(x)
-        embedding = F.normalize(branch.extractor.head(features.float()))
-        people = torch.from_numpy(store.identity[batch.index]).to(device)
-        bins = yaw_bins(torch.from_numpy(batch.yaw).to(device))
-        distilled, cosine = distillation(embedding, F.normalize(whole @ reduce), whole, config.relation_weight)
-        who = identity_loss(branch, embedding, people)
-        pose = F.cross_entropy(branch.pose(embedding), bins)
-        loss = distilled + config.identity_weight * who + config.pose_weight * pose
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(branch.parameters(), 5.0)
-        optimizer.step()
-        average.update_parameters(branch)
-        step += 1
-        if step % 100 == 0:
-            rate = 100 * config.batch / (time.monotonic() - clock)
-            clock = time.monotonic()
-            run.log(step=step, loss=float(loss), cosine=float(cosine), identity=float(who), pose=float(pose), rate=rate)
-        if run.due():
-            run.save(_state("joint", step, branch, optimizer, config, average=average.module))
+    with Ahead(itertools.islice(source, config.joint_steps - step)) as made:
+        for batch in made:
+            for group in optimizer.param_groups:
+                group["lr"] = cosine_rate(step, config.joint_steps, config.joint_rate)
+            x = pixels(batch.crops, device)
+            whole = torch.from_numpy(wide[batch.index].astype(np.float32)).to(device)
+            with torch.autocast(device.type, dtype=torch.bfloat16):
+                features = branch.extractor.features(x)
+            embedding = F.normalize(branch.extractor.head(features.float()))
+            people = torch.from_numpy(store.identity[batch.index]).to(device)
+            bins = yaw_bins(torch.from_numpy(batch.yaw).to(device))
+            distilled, cosine = distillation(embedding, F.normalize(whole @ reduce), whole, config.relation_weight)
+            who = identity_loss(branch, embedding, people)
+            pose = F.cross_entropy(branch.pose(embedding), bins)
+            loss = distilled + config.identity_weight * who + config.pose_weight * pose
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(branch.parameters(), 5.0)
+            optimizer.step()
+            average.update_parameters(branch)
+            step += 1
+            if step % 100 == 0:
+                rate = 100 * config.batch / (time.monotonic() - clock)
+                clock = time.monotonic()
+                run.log(
+                    step=step, loss=float(loss), cosine=float(cosine), identity=float(who), pose=float(pose), rate=rate
+                )
+            if run.due():
+                run.save(_state("joint", step, branch, optimizer, config, average=average.module))
     run.save(_state("joint", step, branch, optimizer, config, average=average.module))
 
 

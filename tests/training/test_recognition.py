@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -133,12 +137,20 @@ def test_mirroring_is_exact_without_jitter() -> None:
 
 
 def test_an_error_ahead_reaches_the_trainer() -> None:
-    def broken() -> object:
+    def broken() -> Iterator[int]:
         yield 1
         raise ValueError("no such file")
 
-    with pytest.raises(ValueError, match="no such file"):
-        list(Ahead(broken))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no such file"), Ahead(broken()) as items:
+        list(items)
+
+
+def test_ahead_gives_everything_in_order_and_may_be_left_early() -> None:
+    with Ahead(iter(range(20)), depth=2) as items:
+        assert list(items) == list(range(20))
+    with Ahead(itertools.count(), depth=2) as endless:
+        assert next(endless) == 0
+    assert not any(thread.name.endswith("(_run)") for thread in threading.enumerate())
 
 
 def test_config_reads_what_differs(tmp_path: object) -> None:
