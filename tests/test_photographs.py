@@ -18,7 +18,12 @@ from app.main import create_app
 from app.settings import Settings
 from app.store.models import Subject, Template
 
-pytestmark = [pytest.mark.photos, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.photos,
+    pytest.mark.slow,
+    # OpenVINO still converts torch modules by tracing.
+    pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),
+]
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,12 @@ class Problem(BaseModel):
     request_id: str = Field(description="To be found in the log.")
 
 
-def problem(request_id: str, error: FrontalisError, status: int | None = None) -> JSONResponse:
+def problem(request_id: str, error: FrontalisError) -> JSONResponse:
     """The answer to a refused or failed request."""
     body = {
         "type": "about:blank",
         "title": error.title,
-        "status": status or error.status,
+        "status": error.status,
         "detail": error.detail,
         "code": error.code,
         "request_id": request_id,
@@ -46,7 +46,7 @@ def problem(request_id: str, error: FrontalisError, status: int | None = None) -
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Overloaded):
         headers["Retry-After"] = "1"
-    return JSONResponse(body, status or error.status, headers, MEDIA_TYPE)
+    return JSONResponse(body, error.status, headers, MEDIA_TYPE)
 
 
 def invalid(errors: Sequence[Any]) -> RequestError:
@@ -76,7 +76,8 @@ def install(app: FastAPI) -> None:
             answer = problem(request.state.request_id, MethodNotAllowed())
             answer.headers.update(error.headers or {})
             return answer
-        return problem(request.state.request_id, RequestError(str(error.detail)), error.status_code)
+        # Starlette's own: a form that cannot be parsed.
+        return problem(request.state.request_id, RequestError(str(error.detail)))
 
     app.add_exception_handler(FrontalisError, refused)
     app.add_exception_handler(RequestValidationError, not_valid)

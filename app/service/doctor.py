@@ -1,4 +1,4 @@
-"""What is installed, found and missing, without changing anything."""
+"""What is installed, found and missing. Changes nothing but the detector's weights, converted once."""
 
 from __future__ import annotations
 

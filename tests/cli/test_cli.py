@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from doubles import FakeEngine, photo
+from typer.testing import CliRunner
+
+from app.cli import main
+from app.service import house
+from app.settings import Settings
+from app.store.database import Database
+from app.store.lock import owning
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty data folder, and an engine that reads coloured squares."""
+    monkeypatch.setenv("FRONTALIS_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(house, "load_engine", lambda settings: FakeEngine())
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """ada with two pictures, bob with one, one picture of nobody."""
+    folder = tmp_path / "people"
+    for name, person, spreads in (("ada", 1, (0, 40)), ("bob", 2, (0,))):
+        (folder / name).mkdir(parents=True)
+        for spread in spreads:
+            (folder / name / f"{spread}.png").write_bytes(photo(person, spread=spread))
+    (folder / "bob" / "broken.png").write_bytes(photo(2)[:-100])
+    (folder / "bob" / "notes.txt").write_text("not a picture")
+    return folder
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_a_folder_is_enrolled_and_the_second_run_knows_it(data: Path, people: Path, tmp_path: Path) -> None:
+    first = run("enroll", people, "--report", tmp_path / "report.tsv")
+    assert first.exit_code == 2, first.output
+    assert "2 people: 3 enrolled, 0 known before, 1 rejected" in first.stdout
+    assert "TRUNCATED_IMAGE" in first.stderr
+    lines = [line.split("\t") for line in (tmp_path / "report.tsv").read_text().splitlines()]
+    assert [line[2] for line in lines[1:]] == ["enrolled", "enrolled", "enrolled", "rejected"]
+
+    (people / "bob" / "broken.png").write_bytes(photo(2, spread=50))
+    (people / "cyd").mkdir()
+    (people / "cyd" / "0.png").write_bytes(photo(3))
+    second = run("enroll", people)
+    assert second.exit_code == 0, second.output
+    assert "3 people: 2 enrolled, 3 known before, 0 rejected" in second.stdout
+
+
+def test_identify_says_who(data: Path, people: Path, tmp_path: Path) -> None:
+    run("enroll", people)
+    image = tmp_path / "probe.png"
+    image.write_bytes(photo(1, 5))
+    shown = run("identify", image)
+    assert shown.exit_code == 0, shown.output
+    assert "Face 1: match" in shown.stdout
+    assert "Face 2: no_match" in shown.stdout
+    assert "among 2 subjects" in shown.stdout
+    told = json.loads(run("identify", image, "--json", "--top-k", "1").stdout)
+    assert told["faces"][0]["match"]["subject_id"] == "ada"
+    assert len(told["faces"][0]["candidates"]) == 1
+
+
+def test_a_folder_whose_name_is_no_id_is_named(data: Path, people: Path) -> None:
+    (people / "ada").rename(people / "Ada Lovelace")
+    told = run("enroll", people)
+    assert told.exit_code == 1
+    assert "'Ada Lovelace' is no subject id" in told.stderr
+
+
+def test_reindex_applies_another_frontalizer(
+    data: Path, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("enroll", people)
+    image = tmp_path / "probe.png"
+    image.write_bytes(photo(1))
+    monkeypatch.setattr(house, "load_engine", lambda settings: FakeEngine("fake-2", turn=7))
+    refused = run("identify", image)
+    assert (refused.exit_code, "MODEL_MISMATCH" in refused.stderr, "reindex" in refused.stderr) == (1, True, True)
+    done = run("reindex")
+    assert done.exit_code == 0, done.output
+    assert "3 templates checked, 3 brought to fake-2" in done.stdout
+    assert "Face 1: match" in run("identify", image).stdout
+    assert "3 templates checked, 0 brought" in run("reindex").stdout
+
+
+def test_reindex_leaves_what_another_extractor_enrolled(
+    data: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("enroll", people)
+    other = FakeEngine("other-1")
+    other.extractor = "shapes"
+    monkeypatch.setattr(house, "load_engine", lambda settings: other)
+    done = run("reindex")
+    assert done.exit_code == 1
+    assert "default: enrolled with another extractor" in done.stderr
+
+
+def test_a_second_process_is_refused_with_the_reason(data: Path, people: Path) -> None:
+    assert run("migrate").exit_code == 0
+    database = Database(Settings().database)
+    with owning(database):
+        told = run("enroll", people)
+        assert told.exit_code == 1
+        assert "GALLERY_LOCKED" in told.stderr
+        assert "another Frontalis (process" in told.stderr
+    database.close()
+    shutil.rmtree(people / "bob")
+    assert run("enroll", people).exit_code == 0
+
+
+def test_migrate_says_from_where_to_where(data: Path) -> None:
+    assert run("migrate").stdout == "empty -> 0001\n"
+    assert run("migrate").stdout == "0001 -> 0001\n"
+
+
+def test_identify_before_anything_says_what_to_do(data: Path, tmp_path: Path) -> None:
+    image = tmp_path / "probe.png"
+    image.write_bytes(photo(1))
+    told = run("identify", image)
+    assert told.exit_code == 1
+    assert "frontalis migrate" in told.stderr
+
+
+def test_settings_that_cannot_be_are_told(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRONTALIS_PORT", "none")
+    told = run("serve")
+    assert told.exit_code == 1
+    assert "FRONTALIS_PORT" in told.stderr
+    monkeypatch.setenv("FRONTALIS_PORT", "8000")
+    monkeypatch.setenv("FRONTALIS_HOST", "0.0.0.0")
+    assert "set FRONTALIS_API_KEY" in run("serve").stderr
+
+
+def test_a_gpu_that_is_not_there_is_refused(data: Path, people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setenv("FRONTALIS_DEVICE", "cuda")
+    told = run("enroll", people)
+    assert told.exit_code == 1
+    assert "does not fall back in silence" in told.stderr
+
+
+def test_doctor_tells_what_fails(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRONTALIS_EXTRACTOR", "nobody-has-this")
+    told = run("doctor", "--json")
+    assert told.exit_code == 1
+    found = {one["name"]: one for one in json.loads(told.stdout)}
+    assert found["torch"]["state"] == found["database"]["state"] == "ok"
+    assert found["model"]["state"] == "failed"
+    assert "nobody-has-this" in found["model"]["detail"]
+    assert not data.exists(), "doctor changes nothing"
