@@ -28,7 +28,7 @@ from training.data.crops import MARGIN
 from training.data.leaks import lag_test_people
 from training.data.readers import utkface
 from training.embeddings import onnx_extractor
-from training.results import Results, View, metrics, table
+from training.results import Results, View, metrics, pairs_table, table
 from training.sources import Folders, LabelledCrops, Source, ThroughEngine
 
 TESTS: Final = ("lfw", "cfp", "lag", "mfr2", "distractors", "groups")
@@ -220,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sets = {"LFW": "lfw", "CFP-FF": "cfp", "CFP-FP": "cfp", "LAG": "lag", "MFR2": "mfr2"}
     page = report.write(results, lambda name, row: source.crop(sets[name], row), args.out)
     console = Console()
-    console.print(table(results))
+    console.print(table(results), pairs_table(results))
     console.print(f"{page}")
 
 

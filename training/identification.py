@@ -14,7 +14,7 @@ from training import protocols
 from training.benchmarks import Embedded, people_of
 
 YAW_EDGES: Final = (0, 15, 30, 45, 60, 75, 90)
-GALLERY_SIZES: Final = (250, 500, 1000, 3000, 10_000, 30_000)
+GALLERY_SIZES: Final = (250, 500, 1000, 3000, 10_000, 20_000)
 ENROLLED_PICTURES: Final = 2
 """Of each enrolled person the first two frontal pictures."""
 

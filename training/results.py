@@ -100,6 +100,20 @@ def table(results: Results) -> Table:
     return out
 
 
+def pairs_table(results: Results) -> Table:
+    """All lists of pairs, a row a list and view, in percent."""
+    out = Table()
+    out.add_column("pairs")
+    for title in ("accuracy", "EER", "TPR at FPR 0.1 %", "1 %", "pairs with a face not found"):
+        out.add_column(title, justify="right")
+    for name, view in results.views.items():
+        for title, v in view.verified.items():
+            rates = (f"{100 * rate:.2f}" for rate in (v.eer, v.tpr_1e3, v.tpr_1e2))
+            accuracy = f"{100 * v.folded.mean:.2f} ± {100 * v.folded.std:.2f}"
+            out.add_row(f"{title}, {name}", accuracy, *rates, f"{v.lost} of {len(v.scores)}")
+    return out
+
+
 def metrics(results: Results) -> dict[str, Any]:
     """All figures as plain data for ``metrics.json``; rates are fractions."""
     return {

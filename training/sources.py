@@ -18,6 +18,9 @@ from training.benchmarks import Embedded
 from training.data.crops import prepare, read_labels
 from training.embeddings import Embed, cached, unit
 
+PART = 256
+"""Pictures between two points from which an interrupted run through the engine goes on."""
+
 
 class Source(Protocol):
     """Embeddings of a test set by its name, and the crop that a row was computed from, to look at."""
@@ -32,6 +35,7 @@ class FaceEngine(Protocol):
 
     model_id: str
     detector: str
+    width: int
 
     def pictures(self, images: Sequence[NDArray[np.uint8]]) -> list[Picture]: ...
 
@@ -95,31 +99,33 @@ class ThroughEngine:
 
     def embedded(self, name: str) -> Embedded:
         paths, yaw = self.folders.rows(name)
-        seen_by = f"{self.engine.model_id}_{self.engine.detector}"
-        kept = self.folders.cache / f"{name}_{seen_by}.npy"
-        if kept.exists() and len(found := np.load(kept)) == len(paths):
-            return Embedded(name, paths, unit(found), yaw)
-        root = self.folders.pictures(name)
-        rows = [self._embedding(root / path) for path in track(paths, f"{name} through the engine")]
-        width = next((len(row) for row in rows if row is not None), 1)
-        vectors = np.stack([np.zeros(width) if row is None else row for row in rows]).astype(np.float16)
-        self.folders.cache.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_suffix(".part.npy")
-        np.save(partial, vectors)
-        partial.rename(kept)
-        return Embedded(name, paths, unit(vectors), yaw)
+        kept = self.folders.cache / f"{name}_{self.engine.model_id}_{self.engine.detector}"
+        kept.mkdir(parents=True, exist_ok=True)
+        starts = range(0, len(paths), PART)
+        parts = [self._part(name, paths[at : at + PART], kept / f"{at:06d}.npy") for at in track(starts, name)]
+        return Embedded(name, paths, unit(np.concatenate(parts)), yaw)
+
+    def _part(self, name: str, paths: Sequence[str], file: Path) -> NDArray[np.float16]:
+        if not file.exists():
+            root = self.folders.pictures(name)
+            rows = [self._embedding(root / path) for path in paths]
+            partial = file.with_suffix(".part.npy")
+            np.save(partial, np.asarray(rows, np.float16))
+            partial.rename(file)
+        return np.asarray(np.load(file), np.float16)
 
     def crop(self, name: str, row: int) -> NDArray[np.uint8]:
         return np.asarray(np.load(self.folders.crop_file(name), mmap_mode="r")[row])
 
-    def _embedding(self, path: Path) -> NDArray[np.float32] | None:
+    def _embedding(self, path: Path) -> NDArray[np.float32]:
+        lost = np.zeros(self.engine.width, np.float32)
         try:
             image = decode(path.read_bytes(), PictureLimits())
             (picture,) = self.engine.pictures([image])
         except FrontalisError:
-            return None
+            return lost
         face = nearest_the_middle(picture)
-        return None if face is None else face.embedding
+        return lost if face is None else face.embedding
 
 
 def nearest_the_middle(picture: Picture) -> Face | None:

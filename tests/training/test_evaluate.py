@@ -19,7 +19,7 @@ from training import benchmarks, evaluate, identification, protocols, report
 from training.benchmarks import Embedded, Pairs
 from training.data.leaks import lag_test_people
 from training.embeddings import cached, unit
-from training.results import MEASURES, Results, View, metrics, table
+from training.results import MEASURES, Results, View, metrics, pairs_table, table
 from training.sources import Folders, LabelledCrops, ThroughEngine, nearest_the_middle
 
 HELD = sorted(lag_test_people())[:20]
@@ -287,7 +287,7 @@ def test_the_face_nearest_the_middle_is_meant() -> None:
 class BlackIsNoFace:
     """An engine that finds two faces in any picture that is not black."""
 
-    model_id, detector = "double-1", "double"
+    model_id, detector, width = "double-1", "double", 2
 
     def __init__(self) -> None:
         self.seen = 0
@@ -381,7 +381,8 @@ def test_one_run_measures_writes_and_prints_everything(files: evaluate.Protocols
     assert "data:image/jpeg" in page
     assert all(measure.name in page for measure in MEASURES)
     printed = io.StringIO()
-    Console(width=200, file=printed).print(table(results))
+    Console(width=200, file=printed).print(table(results), pairs_table(results))
+    assert "LAG, G" in printed.getvalue()
     assert all(measure.name in printed.getvalue() for measure in MEASURES)
 
 
