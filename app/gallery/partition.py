@@ -55,7 +55,7 @@ class Partition:
     def add(self, templates: NDArray[np.int64], subjects: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         with self._change:
             old, n = self._state, len(templates)
-            if n >= self._tiers.seal_at:
+            if self._tiers.worth_sealing(n, beside_segments=bool(old.segments)):
                 segments = (*old.segments, *self._sealed(templates, subjects, vectors))
                 tail, size = old.tail if old.segments else old.tail.rounded(old.size), old.size
             else:
@@ -96,7 +96,10 @@ class Partition:
     def backlog(self) -> bool:
         """Whether changes run ahead of rebuilding so far that searches suffer."""
         state = self._state
-        return state.size > 4 * self._tiers.seal_at or len(state.segments) > self._tiers.most_segments
+        return (
+            state.size > self._tiers.exact_below + 4 * self._tiers.seal_at
+            or len(state.segments) > self._tiers.most_segments
+        )
 
     def rebuild_once(self) -> bool:
         """Seal the tail, join segments or drop dead rows: what matters most. False when all is well."""

@@ -20,8 +20,8 @@ from app.gallery.source import ALIVE
 # Chosen by measurement at a million (docs/gallery.md): three dimensions a code need a third fewer bytes than
 # two, and lose nothing once a row in a thousand is settled exactly; four dimensions a code would lose hard probes.
 _DIMENSIONS_A_CODE: Final = 3
-_SETTLED_AT_LEAST: Final = 200
-_ROWS_A_SETTLED_ONE: Final = 1000
+_SETTLED_AT_LEAST: Final = 500
+_ROWS_A_SETTLED_ONE: Final = 1250
 _TRAINED_ON: Final = 32_768
 _ENCODED_AT_ONCE: Final = 65_536
 _ONE_TORCH_THREAD: Final = 32_768  # elements up to which torch stays in the calling thread

@@ -21,12 +21,18 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Tiers:
-    """Sizes in rows. The defaults were measured: an exact scan of ``seal_at`` rows costs less than a
-    second index, and building ``largest`` rows takes seconds and the memory of those rows once more."""
+    """Sizes in rows. The defaults were measured: below ``exact_below`` comparing everything is the fastest;
+    beside segments a tail of ``seal_at`` rows costs little; building ``largest`` rows takes seconds and the
+    memory of those rows once more."""
 
+    exact_below: int = 32_768
     seal_at: int = 8192
     largest: int = 1 << 20
     most_segments: int = 12
+
+    def worth_sealing(self, rows: int, *, beside_segments: bool) -> bool:
+        """Whether this many new rows are better scanned by their codes than compared one by one."""
+        return rows >= (self.seal_at if beside_segments else self.exact_below)
 
     def plan(self, sizes: list[int], dead: list[int], tail: int, tail_alive: int) -> Plan | None:
         """What to do next with segments of ``sizes`` rows, ``dead`` of them, and a tail; None when all is well.
@@ -38,7 +44,7 @@ class Tiers:
             if gone > _DEAD_SHARE * size:
                 return Plan((i,))
         alive = [size - gone for size, gone in zip(sizes, dead, strict=True)]
-        if tail_alive >= self.seal_at:
+        if self.worth_sealing(tail_alive, beside_segments=bool(sizes)):
             return Plan(self._absorbed(alive, tail_alive), tail=True)
         if tail - tail_alive > max(_DEAD_IN_TAIL, tail_alive):
             return Plan((), tail=True, compact=True)

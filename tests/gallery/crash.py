@@ -27,7 +27,7 @@ from app.gallery.tiers import Tiers
 from tests.gallery.model import PlainGallery, random_units
 
 WIDTH = 8
-TIERS = Tiers(seal_at=32, largest=512, most_segments=6)
+TIERS = Tiers(exact_below=32, seal_at=32, largest=512, most_segments=6)
 ROW = struct.Struct("<qqq")  # template, subject (0: removed), seed of the vectors; one row a change
 NONE = np.zeros(0, np.int64)
 

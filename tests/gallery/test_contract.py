@@ -35,7 +35,7 @@ def gallery(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     kind: str = request.param
     made: Gallery
     if kind.startswith("faiss"):
-        made = FaissGallery(WIDTH, Tiers(seal_at=64, largest=512) if kind == "faiss-tiers" else None)
+        made = FaissGallery(WIDTH, Tiers(exact_below=64, seal_at=64, largest=512) if kind == "faiss-tiers" else None)
     elif kind.startswith("pgvector"):
         pytest.importorskip("psycopg")
         from app.gallery.pgvector import PgvectorGallery

@@ -65,7 +65,7 @@ class AgainstPlainModel(RuleBasedStateMachine):
 class TieredAgainstPlainModel(AgainstPlainModel):
     """Segments of a few rows, so that every change seals, joins and tidies in the background."""
 
-    tiers = Tiers(seal_at=6, largest=30, most_segments=3)
+    tiers = Tiers(exact_below=6, seal_at=6, largest=30, most_segments=3)
 
     @rule()
     def settle(self) -> None:
@@ -150,7 +150,7 @@ def test_searches_beside_a_change_see_it_whole() -> None:
 
 def test_nothing_flickers_while_the_background_rebuilds() -> None:
     """Searches beside adds, removals, sealing and joining: who stays is found every time, who is gone never."""
-    gallery = FaissGallery(WIDTH, Tiers(seal_at=64, largest=4096, most_segments=50))
+    gallery = FaissGallery(WIDTH, Tiers(exact_below=64, seal_at=64, largest=4096, most_segments=50))
     stay, leave = as_stored(random_units(7, 20, WIDTH)), as_stored(random_units(8, 400, WIDTH))
     gallery.add(1, np.arange(20), np.arange(20), stay)
     gallery.add(1, np.arange(1000, 1400), np.arange(1000, 1400), leave)
@@ -190,7 +190,7 @@ def test_hard_probes_and_strangers_find_whom_the_exact_scan_finds() -> None:
     noise = random_units(5, 5 * 6000, 128)
     vectors = unit(0.85 * np.repeat(people, 5, axis=0) + np.sqrt(1 - 0.85**2) * noise)
     subjects = np.repeat(np.arange(6000), 5)
-    gallery = FaissGallery(128)
+    gallery = FaissGallery(128, Tiers(exact_below=8192))
     gallery.add(1, np.arange(30_000), subjects, vectors)
     removed = rng.choice(30_000, 4000, replace=False)
     gallery.remove(1, removed)

@@ -16,7 +16,7 @@ from app.gallery.tiers import Tiers
 from tests.gallery.model import random_units
 
 WIDTH = 16
-SMALL = Tiers(seal_at=32, largest=512)
+SMALL = Tiers(exact_below=32, seal_at=32, largest=512)
 NONE = np.zeros(0, np.int64)
 
 
@@ -45,7 +45,7 @@ def test_a_restored_gallery_answers_the_same(tmp_path: Path) -> None:
 
 
 def test_vectors_and_codes_of_the_removed_are_not_written(tmp_path: Path) -> None:
-    gallery = FaissGallery(WIDTH, Tiers(seal_at=32, largest=4096))
+    gallery = FaissGallery(WIDTH, Tiers(exact_below=32, seal_at=32, largest=4096))
     vectors = random_units(5, 300, WIDTH)
     gallery.add(1, np.arange(300), np.arange(300), vectors)
     gallery.save(tmp_path / "before", 1)

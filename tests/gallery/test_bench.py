@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from app.gallery.bench import bench_gallery
+from app.gallery.bench_page import BEGIN, END, figures, rewrite
+from app.gallery.crowd import exact_subjects, make_crowd
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, object]:
+    return bench_gallery((600,), ("flat", "hnsw", "faiss"), width=32, probes=10)
+
+
+def test_every_backend_is_measured_and_the_exact_ones_find_everyone(found: dict[str, object]) -> None:
+    runs = json.loads(json.dumps(found))["runs"]
+    assert [run["backend"] for run in runs] == ["flat", "hnsw", "faiss"]
+    for run in (runs[0], runs[2]):
+        assert set(run["recall_1"].values()) == {1.0}
+        assert min(run["recall_5"].values()) == 1.0
+    assert all(run["p50_ms"] > 0 and run["build_s"] > 0 for run in runs)
+
+
+def test_the_page_is_written_between_its_marks(found: dict[str, object]) -> None:
+    page = rewrite(f"before\n{BEGIN}old{END}\nafter", figures([found]))
+    assert page.startswith("before")
+    assert page.endswith("after")
+    assert "old" not in page
+    assert "### 600 templates" in page
+    assert rewrite(page, figures([found])) == page
+    with pytest.raises(ValueError, match="marks"):
+        rewrite("no marks", "text")
+
+
+def test_probes_are_as_far_from_their_people_as_said() -> None:
+    crowd = make_crowd(500, 64, 40, seed=3)
+    assert np.linalg.norm(crowd.vectors, axis=1) == pytest.approx(1, abs=1e-5)
+    truth = exact_subjects(crowd, 2)
+    nearest = crowd.probes["known"] @ crowd.vectors.T
+    assert (crowd.subjects[nearest.argmax(axis=1)] == truth["known"][:, 0]).all()
+    cosines = nearest.max(axis=1)
+    assert 0.65 < np.median(cosines) < 0.9
+    assert np.median((crowd.probes["stranger"] @ crowd.vectors.T).max(axis=1)) < 0.6
