@@ -35,13 +35,13 @@ def side_view_weights(yaw: NDArray[np.float32], most: float = 4.0) -> NDArray[np
 
 
 def batches(
-    store: CropStore, size: int, how: Augmentation, seed: int, start: int, weights: NDArray[np.float64]
+    store: CropStore, size: int, how: Augmentation, seed: tuple[int, ...], start: int, weights: NDArray[np.float64]
 ) -> Iterator[Batch]:
     """Endless batches, from number ``start`` of the sequence that ``seed`` defines, so that a run resumes exactly."""
     cumulative = np.cumsum(weights)
     step = start
     while True:
-        rng = np.random.default_rng((seed, step))
+        rng = np.random.default_rng((*seed, step))
         index = np.searchsorted(cumulative, rng.random(size) * cumulative[-1])
         pairs = [augment(store[int(i)], how, rng) for i in index]
         mirrored = np.array([m for _, m in pairs])

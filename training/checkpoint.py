@@ -11,10 +11,13 @@ import torch
 
 
 class Run:
-    """``folder/last.pt`` and ``folder/log.jsonl``. Saves at most once in ``every`` seconds unless told."""
+    """``folder/last.pt`` and ``folder/log.jsonl``; a checkpoint is due every ``every`` seconds.
 
-    def __init__(self, folder: Path, every: float = 60.0) -> None:
-        self.folder, self.every = folder, every
+    Of several processes only that of ``rank`` 0 writes.
+    """
+
+    def __init__(self, folder: Path, rank: int = 0, every: float = 60.0) -> None:
+        self.folder, self.rank, self.every = folder, rank, every
         self._saved = time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -24,16 +27,20 @@ class Run:
         return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
 
     def save(self, state: dict[str, Any]) -> None:
+        if self.rank:
+            return
         partial = self.folder / "last.part"
         torch.save(state, partial)
         partial.replace(self.folder / "last.pt")
         self._saved = time.monotonic()
 
     def due(self) -> bool:
-        return time.monotonic() - self._saved >= self.every
+        return not self.rank and time.monotonic() - self._saved >= self.every
 
     def log(self, **figures: float) -> None:
         """One line of figures, also printed, so that a background run can be read from its output."""
+        if self.rank:
+            return
         line = json.dumps({k: round(v, 5) for k, v in figures.items()})
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(line + "\n")

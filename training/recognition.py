@@ -33,6 +33,7 @@ from training.blocks import chained_cosine, error_weights, stage_scales, unit_lo
 from training.checkpoint import Run
 from training.data.augment import Augmentation
 from training.data.store import CropStore, open_store
+from training.parallel import average_gradients, join, leave, processes
 from training.targets import joint_targets, principal_directions
 from training.teachers import Teacher, TeacherSpec, edgeface_scopes
 
@@ -111,7 +112,7 @@ def train_blocks(
     weights = side_view_weights(store.yaw, config.side_views)
 
     def ahead() -> Iterator[tuple[Batch, list[NDArray[np.float32]]]]:
-        for batch in batches(store, config.batch, config.augmentation, config.seed, step, weights):
+        for batch in batches(store, config.batch, config.augmentation, (config.seed, run.rank), step, weights):
             yield batch, teacher(batch.crops)[1]
 
     clock = time.monotonic()
@@ -136,12 +137,13 @@ def train_blocks(
             loss = torch.stack(losses).sum()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            average_gradients(units.parameters())
             nn.utils.clip_grad_norm_(units.parameters(), 5.0)
             optimizer.step()
             step += 1
             if step % 100 == 0:
                 agreement = chained_cosine(units, x, targets[-1])
-                rate = 100 * config.batch / (time.monotonic() - clock)
+                rate = 100 * config.batch * processes() / (time.monotonic() - clock)
                 clock = time.monotonic()
                 run.log(
                     step=step,
@@ -176,7 +178,7 @@ def train_joint(
     reduce = torch.from_numpy(projection).to(device)
     weights = side_view_weights(store.yaw, config.side_views)
     clock = time.monotonic()
-    source = batches(store, config.batch, config.augmentation, config.seed + 1, step, weights)
+    source = batches(store, config.batch, config.augmentation, (config.seed + 1, run.rank), step, weights)
     with Ahead(itertools.islice(source, config.joint_steps - step)) as made:
         for batch in made:
             for group in optimizer.param_groups:
@@ -194,12 +196,13 @@ def train_joint(
             loss = distilled + config.identity_weight * who + config.pose_weight * pose
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            average_gradients(branch.parameters())
             nn.utils.clip_grad_norm_(branch.parameters(), 5.0)
             optimizer.step()
             average.update_parameters(branch)
             step += 1
             if step % 100 == 0:
-                rate = 100 * config.batch / (time.monotonic() - clock)
+                rate = 100 * config.batch * processes() / (time.monotonic() - clock)
                 clock = time.monotonic()
                 run.log(
                     step=step, loss=float(loss), cosine=float(cosine), identity=float(who), pose=float(pose), rate=rate
@@ -263,6 +266,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     config = read_config(args.config)
+    rank = join()
     torch.manual_seed(config.seed)
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -274,7 +278,7 @@ def main() -> None:
     store = open_store(args.crops, config.sets, left_out)
     branch = MainBranch(config.width, store.identities, config.margin).to(device)
     branch.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs forget this one
-    run = Run(args.out)
+    run = Run(args.out, rank)
     print(f"{len(store)} pictures, {store.identities} people, {(store.identity >= 0).sum()} with identity", flush=True)
     if args.stage in {"blocks", "all"}:
         done = run.load()
@@ -283,10 +287,11 @@ def main() -> None:
     if args.stage in {"joint", "all"}:
         wide = joint_targets(args.targets, store)
         kept = args.out / "projection.npy"  # a resumed run goes on towards the same space
-        if not kept.exists():
+        if not kept.exists() and not rank:
             np.save(kept, principal_directions(wide, config.width))
         projection = np.load(kept)
         train_joint(branch, store, wide, projection, config, run, device)
+    leave()
 
 
 if __name__ == "__main__":
