@@ -5,10 +5,13 @@ import { turned } from "./dial.js";
 import { byId, el } from "./dom.js";
 import { picker } from "./picker.js";
 import { cut, preview } from "./picture.js";
-import { advice, attempt, badge, count, score } from "./words.js";
+import { advice, attempt, badge, count, score, sentence } from "./words.js";
 
 const MOST = 20;
 const SIDE = 640;
+const WHY = {
+  MULTIPLE_FACES: "More than one face was found. Crop it to one person, or tick the box that takes the largest face.",
+};
 
 export function enrolPanel({ onDone, onNext }) {
   const [form, said, results, list] = ["enrol-form", "enrol-said", "enrol-results", "enrol-queue"].map(byId);
@@ -110,7 +113,7 @@ function outcomes(sent, accepted, rejected) {
 function outcome(item, row) {
   const number = `Picture ${row.index + 1}`;
   if (row.code) {
-    const why = `${row.reason.replace(/\.?$/, ".")} ${advice(row.code)}`;
+    const why = WHY[row.code] ?? `${sentence(row.reason)} ${advice(row.code)}`;
     return el("li", { "data-outcome": "rejected" }, thumb(item, null, 88), el("div", {}, badge("bad", `${number} rejected`), el("p", {}, why)));
   }
   const what = `${turned(row.pose)}, quality ${Math.round(row.quality.overall)} of 100, ${Math.round(row.quality.inter_eye)} px between the eyes.`;

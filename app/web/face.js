@@ -7,15 +7,17 @@ import { called, decisionBadge, score } from "./words.js";
 
 const COMPONENTS = { sharpness: "Sharpness", brightness: "Brightness", contrast: "Contrast", size: "Size" };
 
-export function faceCard(face, number, limit, picture) {
+/** `number` is null where there is one face only; `axis` as `axisOf` gives it. */
+export function faceCard(face, number, limit, axis, picture) {
   const thumb = el("canvas", { "aria-hidden": "true" });
   if (picture) cut(thumb, picture, face.box, 72);
+  const title = el("h3", {}, number ? el("span", { class: "soft" }, `${number} `) : null, heading(face));
   return el(
     "article",
-    { class: "card face", "data-decision": face.decision, "aria-label": `Face ${number}` },
-    el("header", {}, thumb, el("div", {}, el("h3", {}, heading(face)), decisionBadge(face.decision))),
+    { class: "card face", "data-decision": face.decision, "aria-label": number ? `Face ${number}` : "The face" },
+    el("header", {}, thumb, el("div", {}, title, decisionBadge(face.decision))),
     el("p", { class: "soft" }, reason(face, limit)),
-    face.candidates.length ? candidates(face.candidates, limit) : null,
+    face.candidates.length ? candidates(face.candidates, limit, axis) : null,
     about(face),
   );
 }
@@ -40,24 +42,24 @@ function reason(face, limit) {
   return face.decision === "review" ? `${below}: close enough that a person should look.` : `${below}.`;
 }
 
-/** The scores' part of the axis that is worth drawing: the threshold stands at 60 % of its width. */
-export function axis(threshold) {
-  const above = Math.max(1 - threshold, 0.02);
-  const low = Math.max(-1, threshold - 1.5 * above);
-  const place = (value) => `${(Math.min(1, Math.max(0, (value - low) / (threshold + above - low))) * 100).toFixed(2)}%`;
-  return { low, high: threshold + above, place };
+/** The part of the scores worth drawing: from a round number below all of them, and the review band, up to 1. */
+export function axisOf(scores, limit) {
+  const least = Math.min(limit.review, ...scores);
+  const low = Math.max(-1, Math.min(0.9, Math.floor((least - 0.02) * 20) / 20));
+  const place = (value) => `${(Math.min(1, Math.max(0, (value - low) / (1 - low))) * 100).toFixed(2)}%`;
+  return { low, place };
 }
 
-function candidates(list, limit) {
+function candidates(list, limit, axis) {
   return scoreBars(
     list.map((one) => ({ label: called(one), id: one.name ? one.subject_id : "", score: one.score })),
     limit,
+    axis,
   );
 }
 
 /** Rows of {label, id, score} as bars on one axis, with the review band and the threshold line. */
-export function scoreBars(rows, limit) {
-  const { low, high, place } = axis(limit.threshold);
+export function scoreBars(rows, limit, { low, place }) {
   const band = (value) => (value >= limit.threshold ? "match" : value >= limit.review ? "review" : "none");
   const said = { match: ", at or above the threshold", review: ", in the review band", none: ", below the threshold" };
   const vars = { at: place(limit.threshold), from: place(limit.review) };
@@ -68,13 +70,13 @@ export function scoreBars(rows, limit) {
       "ol",
       { class: "scores", "aria-label": "Closest subjects, by score" },
       ...rows.map((row) => {
-        const name = el("span", {}, row.label, " ", el("span", { class: "id" }, row.id));
+        const name = el("span", { class: "who" }, row.label, " ", el("span", { class: "id" }, row.id));
         const number = el("span", { class: "number" }, score(row.score), el("span", { class: "unseen" }, said[band(row.score)]));
         const bar = el("span", { class: `bar ${band(row.score)}`, "aria-hidden": "true" }, el("i", { vars: { to: place(row.score) } }));
         return el("li", {}, name, number, bar);
       }),
     ),
-    el("p", { class: "axis", "aria-hidden": "true" }, el("span", {}, low.toFixed(2)), el("b", {}, `threshold ${score(limit.threshold)}`), el("span", {}, high.toFixed(2))),
+    el("p", { class: "axis", "aria-hidden": "true" }, el("span", {}, low.toFixed(2)), el("b", {}, `threshold ${score(limit.threshold)}`), el("span", {}, "1.00")),
   );
 }
 
@@ -84,7 +86,7 @@ export function about({ pose, quality }) {
     const value = quality[key];
     return el(
       "div",
-      { class: value === quality.overall ? "row weakest" : "row" },
+      { class: value < 100 && value === quality.overall ? "row weakest" : "row" },
       el("dt", {}, word),
       el("dd", { class: "meter", "aria-hidden": "true" }, el("i", { vars: { to: `${value}%` } })),
       el("dd", {}, String(Math.round(value))),

@@ -2,12 +2,12 @@
 
 import { identify } from "./api.js";
 import { byId, el } from "./dom.js";
-import { faceCard, heading } from "./face.js";
+import { axisOf, faceCard, heading } from "./face.js";
 import { picker } from "./picker.js";
 import { preview } from "./picture.js";
 import { link, shot } from "./shot.js";
 import { timings } from "./timings.js";
-import { aboutThreshold, attempt, count, score, tone } from "./words.js";
+import { aboutSearch, attempt, count, score, tone } from "./words.js";
 
 const SIDE = 1600;
 
@@ -23,17 +23,20 @@ export function identifyPanel({ onDone }) {
     const done = await attempt(said, "Looking for faces", () => Promise.all([identify(file, signal), preview(file, SIDE)]));
     if (!done || signal.aborted) return;
     panel.classList.add("answered");
-    results.replaceChildren(...answer(...done));
+    const [told, picture] = done;
+    const summary = `${count(told.faces.length, "face", "faces")}: ${told.faces.map(heading).join(", ")}`;
+    said.replaceChildren(el("p", { class: "unseen" }, summary));
+    results.replaceChildren(answer(told, picture, summary));
     onDone();
   }
 
   picker(byId("identify-picker"), { what: "to identify", onFiles: ask });
 }
 
-function answer(told, picture) {
+function answer(told, picture, summary) {
   const { faces, threshold } = told;
-  const cards = faces.map((face, at) => faceCard(face, at + 1, threshold, picture));
-  const summary = `${count(faces.length, "face", "faces")}: ${faces.map(heading).join(", ")}`;
+  const axis = axisOf(faces.flatMap((face) => face.candidates.map((one) => one.score)), threshold);
+  const cards = faces.map((face, at) => faceCard(face, faces.length > 1 ? at + 1 : null, threshold, axis, picture));
   const left = el("div", { class: "shot stays" });
   if (picture) {
     const drawn = shot(picture, faces.map((face, at) => markOf(face, at, faces.length)), `Picture with ${summary}`);
@@ -43,9 +46,15 @@ function answer(told, picture) {
     left.append(el("p", { class: "note" }, "This browser cannot show this kind of picture. The service read it all the same."));
   }
   const [width, height] = told.detection_size;
-  left.append(timings(told.timings_ms), el("p", { class: "soft" }, `Faces were looked for at ${width} × ${height}.`));
-  const right = el("div", { class: "faces" }, el("p", { class: "unseen", role: "status" }, summary), ...cards, el("p", { class: "soft" }, aboutThreshold(threshold)));
-  return [el("div", { class: "split" }, left, right)];
+  const right = el(
+    "div",
+    { class: "faces" },
+    ...cards,
+    el("p", { class: "soft" }, aboutSearch(threshold)),
+    timings(told.timings_ms),
+    el("p", { class: "soft" }, `Faces were looked for at ${width} × ${height} pixels.`),
+  );
+  return el("div", { class: "split" }, left, right);
 }
 
 function markOf(face, at, many) {

@@ -11,6 +11,7 @@ import { verifyPanel } from "./verify.js";
 import { count } from "./words.js";
 
 const AGAIN_MS = 5000;
+let again = 0;
 
 const askForKey = keyDialog(keepKey);
 whenUnauthorized(askForKey);
@@ -30,6 +31,7 @@ if (known?.subjects) open("identify", { focus: false });
 /** The state above, the facts below; the default collection, or null. */
 async function refresh() {
   const state = byId("state");
+  clearTimeout(again);
   try {
     const { model_id: model } = await ready();
     state.dataset.state = "ready";
@@ -43,7 +45,7 @@ async function refresh() {
     const down = error.status === 0 || error.status >= 500;
     state.dataset.state = "down";
     state.textContent = error.title ?? "Not ready";
-    if (down) setTimeout(refresh, AGAIN_MS);
+    if (down) again = setTimeout(refresh, AGAIN_MS);
     return null;
   }
 }

@@ -24,16 +24,17 @@ export async function preview(file, side) {
   return shown;
 }
 
-/** The square part of `picture` around `box`, or its middle, on `canvas` of `side` CSS pixels. */
+/** The square part of `picture` around `box`, as far as the picture goes, or its middle, on `canvas` of `side` CSS pixels. */
 export function cut(canvas, picture, box, side) {
   const scale = picture.image.width / picture.width;
   const [x0, y0, x1, y1] = (box ?? [0, 0, picture.width, picture.height]).map((edge) => edge * scale);
-  const length = box ? Math.max(x1 - x0, y1 - y0) * 1.5 : Math.min(x1, y1);
+  const { width, height } = picture.image;
+  const length = Math.min(box ? Math.max(x1 - x0, y1 - y0) * 1.5 : Infinity, width, height);
   canvas.width = canvas.height = side * devicePixelRatio;
   const context = canvas.getContext("2d");
   context.imageSmoothingQuality = "high";
-  const left = (x0 + x1 - length) / 2;
-  const top = (y0 + y1 - length) / 2;
+  const left = within((x0 + x1 - length) / 2, width - length);
+  const top = within((y0 + y1 - length) / 2, height - length);
   context.drawImage(picture.image, left, top, length, length, 0, 0, canvas.width, canvas.height);
 }
 
@@ -88,8 +89,9 @@ function label(context, { box: [x0, y0, , y1], label: text, tone }, width, heigh
   context.font = FONT;
   const wide = Math.min(context.measureText(text).width + 16, width);
   const high = 24;
-  const left = Math.max(0, Math.min(x0 - 1, width - wide));
-  const spots = [y0 - high - 4, y1 + 4, y0 + 4].map((top) => Math.max(0, Math.min(top, height - high)));
+  const left = within(x0 - 1, width - wide);
+  const outside = [y0 - high - 4, y1 + 4].filter((top) => top >= 0 && top <= height - high);
+  const spots = [...outside, within(y1 - high - 4, height - high), within(y0 + 4, height - high)];
   const hit = (top) => taken.some((other) => left < other.right && left + wide > other.left && Math.abs(top - other.top) < high);
   const top = spots.find((spot) => !hit(spot)) ?? spots[0];
   taken.push({ left, right: left + wide, top });
@@ -100,4 +102,8 @@ function label(context, { box: [x0, y0, , y1], label: text, tone }, width, heigh
   context.fillStyle = DARK;
   context.textBaseline = "middle";
   context.fillText(text, left + 8, top + high / 2 + 1, wide - 16);
+}
+
+function within(value, most) {
+  return Math.max(0, Math.min(value, most));
 }

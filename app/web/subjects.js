@@ -25,11 +25,12 @@ export function subjectsPanel({ onDone }) {
 
   function row(subject) {
     const since = new Date(subject.created_at).toLocaleDateString(undefined, { dateStyle: "medium" });
-    const facts = [subject.name ? subject.subject_id : "", count(subject.templates, "template", "templates"), `since ${since}`];
+    const facts = `${count(subject.templates, "template", "templates")}, since ${since}`;
+    const id = subject.name ? el("p", { class: "soft" }, subject.subject_id) : null;
     const entry = el(
       "li",
       { "data-subject": subject.subject_id },
-      el("div", {}, el("b", {}, called(subject)), el("span", { class: "soft" }, facts.filter(Boolean).join(" · "))),
+      el("div", {}, el("b", {}, called(subject)), id, el("p", { class: "soft" }, facts)),
       el("button", { type: "button", "aria-label": `Delete ${called(subject)}`, onclick: () => remove(subject, entry) }, "Delete"),
     );
     return entry;

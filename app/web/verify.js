@@ -2,18 +2,18 @@
 
 import { verify } from "./api.js";
 import { byId, el } from "./dom.js";
-import { about, scoreBars } from "./face.js";
+import { about, axisOf, scoreBars } from "./face.js";
 import { picker } from "./picker.js";
 import { preview } from "./picture.js";
 import { shot } from "./shot.js";
 import { timings } from "./timings.js";
-import { aboutThreshold, attempt, decisionBadge } from "./words.js";
+import { aboutComparison, attempt, decisionBadge } from "./words.js";
 
 const SIDE = 1200;
 
 export function verifyPanel() {
   const [said, results] = ["verify-said", "verify-results"].map(byId);
-  const sides = ["verify-a", "verify-b"].map((id) => ({ place: byId(id), view: el("div"), file: null, picture: null }));
+  const sides = ["verify-a", "verify-b"].map((id) => ({ place: byId(id), view: el("div", { class: "shot" }), file: null, picture: null }));
   let running = new AbortController();
 
   async function take(side, file) {
@@ -55,8 +55,8 @@ function verdict(done) {
     { class: "card verdict", "data-decision": done.match ? "match" : "no_match" },
     el("h3", {}, said),
     el("p", {}, decisionBadge(done.match ? "match" : "no_match")),
-    scoreBars([{ label: "Score of the two", id: `distance ${done.distance.toFixed(3)}`, score: done.score }], done.threshold),
-    el("p", { class: "soft" }, aboutThreshold(done.threshold)),
+    scoreBars([{ label: "Score of the two", id: `distance ${done.distance.toFixed(3)}`, score: done.score }], done.threshold, axisOf([done.score], done.threshold)),
+    el("p", { class: "soft" }, aboutComparison(done.threshold)),
     timings(done.timings_ms),
   );
 }

@@ -7,7 +7,7 @@ const TONES = { match: "match", review: "review", no_match: "none" };
 
 const ADVICE = {
   NO_FACE: "Try a closer, brighter picture that shows the whole face.",
-  MULTIPLE_FACES: "Crop it to one person, or tick the box that takes the largest face.",
+  MULTIPLE_FACES: "Crop it to one person.",
   TOO_MANY_FACES: "Crop it to the people you mean.",
   LOW_QUALITY: "Come closer, hold still, and let the light come from the front.",
   POSE_TOO_EXTREME: "Look towards the camera for this one.",
@@ -31,9 +31,10 @@ export const score = (value) => value.toFixed(3);
 export const tone = (decision) => TONES[decision] ?? "none";
 export const called = (subject) => subject.name || subject.subject_id;
 export const count = (number, one, many) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
-export const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+export const milliseconds = (value) => (value < 0.05 ? "<0.1 ms" : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`);
 export const decisionBadge = (decision) => badge(tone(decision), DECISIONS[decision] ?? decision);
 export const advice = (code) => ADVICE[code] ?? "";
+export const sentence = (text) => text.replace(/\.?$/, ".");
 
 /** A word with a sign beside it, so that colour is never alone in telling. */
 export function badge(toned, word) {
@@ -41,17 +42,20 @@ export function badge(toned, word) {
   return el("span", { class: "badge", "data-tone": toned }, icon, word);
 }
 
-/** Where the threshold came from. */
-export function aboutThreshold(limit) {
-  const kept = limit.extrapolated ? " The model's table ends before this rate, so it is a careful guess." : "";
-  if (limit.fpir !== null) {
-    const people = count(limit.subjects, "subject", "subjects");
-    return `Threshold ${score(limit.threshold)}: aims at a false alarm in ${rate(limit.fpir)} searches for strangers among ${people}.${kept}`;
-  }
-  if (limit.fmr !== null) {
-    return `Threshold ${score(limit.threshold)}: aims at a false match in ${rate(limit.fmr)} comparisons of two people.${kept}`;
-  }
-  return `Threshold ${score(limit.threshold)}, as asked for.`;
+/** Where the threshold of a search came from. */
+export function aboutSearch(limit) {
+  const people = count(limit.subjects, "subject", "subjects");
+  return aim(limit, `a false alarm in ${rate(limit.fpir)} searches for strangers among ${people}`);
+}
+
+/** Where the threshold of one comparison came from. */
+export function aboutComparison(limit) {
+  return aim(limit, `a false match in ${rate(limit.fmr)} comparisons of two different people`);
+}
+
+function aim(limit, what) {
+  const kept = limit.extrapolated ? " This is rarer than what was measured for the model, so it is a careful guess." : "";
+  return `Threshold ${score(limit.threshold)}: set for ${what}.${kept}`;
 }
 
 function rate(share) {

@@ -12,18 +12,26 @@ import uvicorn
 from doubles import FakeEngine
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from app.main import create_app
 from app.settings import Settings
 
 
-def _service(folder: Path) -> FastAPI:
-    return create_app(Settings(data_dir=folder, threads=2, log_level="error"), FakeEngine())
+def _service(folder: Path, key: str | None = None) -> FastAPI:
+    settings = Settings(data_dir=folder, api_key=SecretStr(key) if key else None, threads=2, log_level="error")
+    return create_app(settings, FakeEngine())
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> FastAPI:
-    return _service(tmp_path)
+def key() -> str | None:
+    """The API key that the service asks for; a test may parametrise it."""
+    return None
+
+
+@pytest.fixture
+def app(tmp_path: Path, key: str | None) -> FastAPI:
+    return _service(tmp_path, key)
 
 
 @pytest.fixture(scope="session")
