@@ -63,7 +63,8 @@ def address(tmp_path: Path) -> Iterator[str]:
             yield address
         finally:
             server.terminate()
-            assert server.wait(60) == 0, "a graceful end"
+            server.wait(60)
+            assert "Application shutdown complete" in (tmp_path / "log").read_text(), "a graceful end"
 
 
 def _answers(address: str) -> bool:
