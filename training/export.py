@@ -1,24 +1,39 @@
 """A finished run becomes a model that ships: float16 safetensors and the card that vouches for them.
 
-    python -m training.export --run RUN --frontalizer G.pt --facts FACTS.json --out app/weights
+    python -m training.export --run RUN --name fast --facts training/cards/fast.json \\
+        --crops DIR --left-out DIR --landmarks app/weights/landmarks-profile --out app/weights
 
-The FMR -> threshold table is measured here, from frontalized embeddings of people that no training saw.
+G is trained here with the classifiers of the run (none with ``--no-frontalizer``). The FMR -> threshold table comes
+from frontalized embeddings of people whom no training saw: those left out because they are people of a test set,
+on other pictures than the test's, scored within each set since two sets may hold the same person twice.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from rich.progress import track
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from app.face.nets.heads import Frontalizer
 from app.face.weights import ModelCard, read_card, write_card
+from training.data.augment import PLAIN, augment
+from training.data.store import CropStore, open_store
+from training.frontalization import Classifiers, Features, apply, train
+from training.frontalization import Config as FrontalizerConfig
+from training.recognition import MainBranch, pixels
+
+SPLITS = Path(__file__).parent / "data" / "splits.json"
 
 TABLE_FMR = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6)
 """False match rates at which a card gives a threshold."""
@@ -35,19 +50,25 @@ def save_weights(state: Mapping[str, Tensor], path: Path) -> None:
 
 
 def threshold_table(
-    embeddings: NDArray[np.float32], people: NDArray[np.int64], rates: Iterable[float] = TABLE_FMR, block: int = 1000
+    embeddings: NDArray[np.float32],
+    people: NDArray[np.int64],
+    groups: NDArray[np.integer] | None = None,
+    rates: Iterable[float] = TABLE_FMR,
+    block: int = 1000,
 ) -> tuple[list[tuple[float, float]], int]:
     """(FMR, threshold) pairs from all non-mated pairs of unit rows [n, m], and how many pairs there were.
 
-    Rates that fewer than ten scores support are left out. A pair matches when its score >= threshold.
+    Only rows of the same group [n] are paired, where groups are given. Rates that fewer than ten scores
+    support are left out. A pair matches when its score >= threshold.
     """
     edges = np.linspace(-1, 1, 40_001)
     counts = np.zeros(len(edges) - 1, np.int64)
+    groups = np.zeros(len(people), np.int64) if groups is None else groups
     for start in range(0, len(embeddings), block):
         rows = slice(start, start + block)
         scores = embeddings[rows] @ embeddings.T
         later = np.arange(len(embeddings))[None, :] > np.arange(start, start + len(scores))[:, None]
-        apart = later & (people[rows, None] != people[None, :])
+        apart = later & (people[rows, None] != people[None, :]) & (groups[rows, None] == groups[None, :])
         counts += np.histogram(scores[apart], edges)[0]
     total = int(counts.sum())
     above = counts[::-1].cumsum()[::-1] / max(total, 1)
@@ -78,3 +99,86 @@ def export(
     }
     card = {key: value for key, value in facts.items() if key != "architectures"}
     return write_card(folder, {"name": name, "kind": "extractor", **card, "parts": parts})
+
+
+def embed_store(network: nn.Module, store: CropStore, batch: int = 64) -> NDArray[np.float32]:
+    """Unit embeddings [rows, m] of the plain crops of every kept row, on the CPU in float32."""
+    out = []
+    with torch.inference_mode():
+        for start in track(range(0, len(store), batch), "embedding"):
+            rows = range(start, min(start + batch, len(store)))
+            crops = np.stack([augment(store[i], PLAIN, np.random.default_rng(0))[0] for i in rows])
+            out.append(F.normalize(network(pixels(crops, torch.device("cpu")))).numpy())
+    return np.concatenate(out)
+
+
+def left_out_people(crops: Path, left_out: Path, sets: Sequence[str] = ("pins105", "vggface2_69", "lag")) -> CropStore:
+    """The pictures of people whom training never saw, from the sets where people have names."""
+    dropped = {name: set((left_out / f"{name}.txt").read_text(encoding="utf-8").splitlines()) for name in sets}
+    kept = {}
+    for name in sets:
+        lines = (crops / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
+        kept[name] = [path for path in (line.split("\t")[0] for line in lines) if path not in dropped[name]]
+    return open_store(crops, sets, kept)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--facts", type=Path, required=True)
+    parser.add_argument("--crops", type=Path, required=True)
+    parser.add_argument("--left-out", type=Path, required=True)
+    parser.add_argument("--landmarks", type=Path, required=True)
+    parser.add_argument("--frontalizer", type=json.loads, default={}, help="JSON: fields of its Config that differ")
+    parser.add_argument("--no-frontalizer", action="store_true")
+    parser.add_argument("--metrics", type=Path, help="metrics.json of training.evaluate, for the card")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args(argv)
+    facts = json.loads(args.facts.read_text(encoding="utf-8"))
+    state = torch.load(args.run / "last.pt", map_location="cpu", weights_only=True)
+    width = int(state["config"]["width"])
+    branch = MainBranch(width, len(state["average"]["identity.weight"]), state["config"]["margin"])
+    branch.load_state_dict(state["average"])
+    branch.extractor.load_state_dict({k: v.float() for k, v in half(branch.extractor.state_dict()).items()})
+    branch.eval().requires_grad_(False)
+
+    parts: dict[str, Mapping[str, Tensor]] = {"extractor": branch.extractor.state_dict()}
+    facts["architectures"] = {"extractor": {"architecture": "edgenext", "kwargs": {"width": width}}}
+    strangers = left_out_people(args.crops, args.left_out)
+    vectors = embed_store(branch.extractor, strangers)
+    if not args.no_frontalizer:
+        config = FrontalizerConfig(**args.frontalizer)
+        g = _frontalizer(branch, state, args.crops, args.left_out, config)
+        vectors = apply(g, vectors)
+        parts["frontalizer"] = g.state_dict()
+        kwargs = {"width": width, "hidden": config.hidden, "gated": config.gated}
+        facts["architectures"]["frontalizer"] = {"architecture": "frontalizer", "kwargs": kwargs}
+    facts["thresholds"], pairs = threshold_table(vectors, strangers.identity, strangers.part)
+    facts["split_hashes"] = {
+        name: found["kept_sha256"] for name, found in json.loads(SPLITS.read_text())["sets"].items()
+    }
+    facts["metrics"] = json.loads(args.metrics.read_text()) if args.metrics else []
+    facts["metrics"].append({"what": "thresholds", "non_mated_pairs": pairs, "people": strangers.identities})
+    card = export(args.name, parts, facts, args.landmarks, args.out)
+    print(f"{card.model_id}: {len(facts['thresholds'])} thresholds from {pairs:,} non-mated pairs")
+
+
+def _frontalizer(
+    branch: MainBranch, state: Mapping[str, Any], crops: Path, left_out: Path, config: FrontalizerConfig
+) -> Frontalizer:
+    """G for the people that E was trained with, by the classifiers it was trained with."""
+    sets = tuple(state["config"]["sets"])
+    dropped = {name: (left_out / f"{name}.txt").read_text(encoding="utf-8").splitlines() for name in sets}
+    store = open_store(crops, sets, dropped)
+    known = store.identity >= 0
+    vectors = embed_store(branch.extractor, store)
+    classifiers = Classifiers(branch.extractor.width, store.identities)
+    classifiers.identity.load_state_dict(branch.identity.state_dict())
+    classifiers.pose.load_state_dict(branch.pose.state_dict())
+    data = Features(vectors[known], store.identity[known], store.yaw[known])
+    return train(data, classifiers.requires_grad_(False), config)
+
+
+if __name__ == "__main__":
+    main()

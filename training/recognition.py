@@ -205,7 +205,12 @@ def train_joint(
                 rate = 100 * config.batch * processes() / (time.monotonic() - clock)
                 clock = time.monotonic()
                 run.log(
-                    step=step, loss=float(loss), cosine=float(cosine), identity=float(who), pose=float(pose), rate=rate
+                    step=step,
+                    loss=float(loss.detach()),
+                    cosine=float(cosine.detach()),
+                    identity=float(who.detach()),
+                    pose=float(pose.detach()),
+                    rate=rate,
                 )
             if run.due():
                 run.save(_state("joint", step, branch, optimizer, config, average=average.module))

@@ -5,7 +5,7 @@ Rows are addressed by one global index. Identities are integers over all sets, -
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class CropStore:
         return np.concatenate([array[self.row[self.part == s]] for s, array in enumerate(arrays)])
 
 
-def open_store(folder: Path, names: Sequence[str], leave_out: dict[str, Collection[str]] | None = None) -> CropStore:
+def open_store(folder: Path, names: Sequence[str], leave_out: Mapping[str, Collection[str]] | None = None) -> CropStore:
     """Open ``folder/<name>.npy`` and ``.tsv`` for each name; rows whose path is in ``leave_out[name]`` are dropped."""
     crops, parts, rows, people, angles = [], [], [], [], []
     known: dict[str, int] = {}
