@@ -26,7 +26,7 @@ export function faceCard(face, number, limit, axis, picture) {
 export function heading(face) {
   if (face.match) return called(face.match);
   if (face.decision === "review") return `${called(face.candidates[0])}?`;
-  return "Nobody enrolled";
+  return "Not recognised";
 }
 
 function reason(face, limit) {
