@@ -10,12 +10,16 @@ from torch import nn
 from app.errors import WeightsError
 from app.face.nets.edgenext import EdgeNeXt
 from app.face.nets.heads import Frontalizer
+from app.face.nets.mobilefacenet import MobileFaceNet
 from app.face.nets.refiner import Refiner
+from app.face.nets.resnet import ResNet
 
 ARCHITECTURES: Final[Mapping[str, Callable[..., nn.Module]]] = {
     "edgenext": EdgeNeXt,
     "frontalizer": Frontalizer,
+    "mobilefacenet": MobileFaceNet,
     "refiner": Refiner,
+    "resnet": ResNet,
 }
 
 

@@ -1,7 +1,7 @@
 """Pictures to faces: MTCNN's cascade (Zhang et al. 2016) over one canvas a picture, windows of all pictures together.
 
-Differs from the published cascade only in how pixels are resampled: all levels go through P-Net in one call,
-windows are cut from the nearest level instead of the full picture, and large pictures are looked at smaller.
+All levels go through P-Net in one call, windows through R- and O-Net in batches, and large pictures are looked at
+smaller. A picture in which nothing was found is looked at again for a face that fills the frame.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from app.face.boxes import Boxes, areas, moved, squared, strongest
 from app.face.faces import Detection
 from app.face.nets.mtcnn import CELL, STRIDE, ONet, RNet
 from app.face.published import load_mtcnn
-from app.face.pyramid import GREY, Level, packed, pyramid, windows
+from app.face.pyramid import GREY, packed, pyramid, windows
 from app.face.runtime import FromPixels, Network, Runtime, run_with
 
 REFINE_BATCH: Final = 16
@@ -35,21 +35,47 @@ MAX_PROPOSALS: Final = 1024
 class DetectorSettings:
     """``min_face``: the smallest face looked for, pixels of its shorter side in the picture as looked at;
     ``max_side``: larger pictures are looked at with this longer side; ``factor``: from one level to the next;
-    ``thresholds``: least score after P-, R- and O-Net, 0-1; ``last_thresholds``: the same when nothing was found.
+    ``thresholds``: least score after P-, R- and O-Net, 0-1;
+    ``last_threshold``: after O-Net when nothing else was found.
     """
 
     min_face: int = 20
     max_side: int = 1024
     factor: float = 0.709
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.8)
-    last_thresholds: tuple[float, float, float] = (0.4, 0.4, 0.4)
+    last_threshold: float = 0.5
 
 
-TIGHT_PADDING: Final = 0.25
-"""Of the longer side, added all around a picture in which nothing was found: its face may fill the frame."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A second look: ``padding`` of the longer side is added all around, the picture is turned left to right when
+    ``mirrored``, and faces of at least ``least`` of its shorter side are looked for."""
 
-TIGHT_FACE: Final = 0.25
-"""Of the shorter side: the least face looked for in such a second look."""
+    padding: float
+    mirrored: bool
+    least: float
+
+
+LOOKS: Final = (
+    Look(0.25, False, 0.25),
+    Look(0.25, True, 0.25),
+    Look(0.5, True, 0.25),
+    Look(0.5, False, 0.4),
+    Look(0.25, True, 0.4),
+    Look(0.25, False, 0.4),
+)
+"""In this order, until one finds a face. Each sees the face at other sizes and places, which a cascade's scores
+depend on by chance, most of all at profile."""
+
+LOOK_THRESHOLDS: Final = (0.3, 0.05)
+"""After P- and R-Net in a second look: windows are few there, so that O-Net may judge nearly all of them."""
+
+LOOK_PROPOSALS: Final = 32
+"""The best of P-Net's windows that go on: a face that fills the frame is among them, and an empty picture costs
+little."""
+
+LOOK_SIDE: Final = 320
+"""The longer side at which a second look is taken: enough for O-Net's 48 pixels on a quarter of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +88,12 @@ class Candidates:
 
     def __getitem__(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> Candidates:
         return Candidates(self.boxes[chosen], self.scores[chosen], self.points[chosen])
+
+    def first(self, count: int) -> Candidates:
+        return Candidates(self.boxes[:count], self.scores[:count], self.points[:count])
+
+
+NOTHING: Final = Candidates(np.empty((0, 4)), np.empty(0), np.empty((0, 5, 2)))
 
 
 class Detector:
@@ -91,64 +123,74 @@ class Detector:
 
     def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[list[Detection]]:
         """The faces of each picture [h, w, 3], largest first; boxes may reach over its edges."""
-        settings = self.settings
-        seen = [looked_at(picture, settings.max_side) for picture in pictures]
-        found = self._cascade(seen, settings)
-        for lower in (False, True):
-            empty = [at for at, faces in enumerate(found) if not len(faces.boxes)]
-            if empty:
-                again = self._second_look([seen[at] for at in empty], lower)
-                for at, faces in zip(empty, again, strict=True):
-                    found[at] = faces
+        if not pictures:
+            return []
+        seen = [looked_at(picture, self.settings.max_side) for picture in pictures]
+        found = self._cascade(seen, self.settings)
         return [
-            _detections(faces, picture.shape[1] / look.shape[1])
+            _detections(faces if len(faces.boxes) else self._look_again(look), picture.shape[1] / look.shape[1])
             for faces, picture, look in zip(found, pictures, seen, strict=True)
         ]
 
-    def _second_look(self, pictures: Sequence[NDArray[np.uint8]], lower: bool) -> list[Candidates]:
-        """For faces that fill the frame. Only large ones are looked for, so that it costs next to nothing."""
-        out = []
-        for picture in pictures:
-            pad = round(max(picture.shape[:2]) * TIGHT_PADDING)
-            padded = cv2.copyMakeBorder(picture, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=GREY)
-            settings = replace(
-                self.settings,
-                min_face=max(self.settings.min_face, round(min(picture.shape[:2]) * TIGHT_FACE)),
-                thresholds=self.settings.last_thresholds if lower else self.settings.thresholds,
-            )
-            faces = self._cascade([np.asarray(padded, np.uint8)], settings)[0]
-            out.append(Candidates(faces.boxes - pad, faces.scores, faces.points - pad))
-        return out
+    def _look_again(self, picture: NDArray[np.uint8]) -> Candidates:
+        """What the first successful one of ``LOOKS`` finds, else the best face of all over the last threshold."""
+        small = looked_at(picture, LOOK_SIDE)
+        scale = picture.shape[1] / small.shape[1]
+        best = NOTHING
+        for look in LOOKS:
+            faces = self._look(small, look)
+            faces = Candidates(faces.boxes * scale, faces.scores, faces.points * scale)
+            sure = faces[faces.scores > self.settings.thresholds[2]]
+            if len(sure.boxes):
+                return sure
+            if len(faces.boxes) and (not len(best.boxes) or faces.scores.max() > best.scores[0]):
+                best = faces[np.array([faces.scores.argmax()])]
+        return best
 
-    def _cascade(self, pictures: Sequence[NDArray[np.uint8]], settings: DetectorSettings) -> list[Candidates]:
+    def _look(self, picture: NDArray[np.uint8], look: Look) -> Candidates:
+        pad = round(max(picture.shape[:2]) * look.padding)
+        source = picture[:, ::-1] if look.mirrored else picture
+        padded = cv2.copyMakeBorder(source, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=GREY)
+        settings = replace(
+            self.settings,
+            min_face=max(CELL, round(min(picture.shape[:2]) * look.least)),
+            thresholds=(*LOOK_THRESHOLDS, self.settings.last_threshold),
+        )
+        (faces,) = self._cascade([np.asarray(padded, np.uint8)], settings, LOOK_PROPOSALS)
+        faces = Candidates(faces.boxes - pad, faces.scores, faces.points - pad)
+        return _mirrored(faces, picture.shape[1]) if look.mirrored else faces
+
+    def _cascade(
+        self, pictures: Sequence[NDArray[np.uint8]], settings: DetectorSettings, proposals: int = MAX_PROPOSALS
+    ) -> list[Candidates]:
         """All three stages; R- and O-Net see the windows of all pictures together."""
-        first = CELL / settings.min_face
-        pyramids = [pyramid(picture, first, settings.factor, CELL) for picture in pictures]
-        found = [self._proposals(levels, settings.thresholds[0]) for levels in pyramids]
-        sources = [[Level(picture, (1.0, 1.0)), *levels] for picture, levels in zip(pictures, pyramids, strict=True)]
-        found = [
-            _kept(faces, moved(faces.boxes, answer[:, 1:5]), answer[:, 0], settings.thresholds[1], 0.7)
-            for faces, answer in zip(found, _answers(self._rnet, sources, found, RNet.side, REFINE_BATCH), strict=True)
-        ]
-        found = [Candidates(squared(faces.boxes), faces.scores, faces.points) for faces in found]
-        answers = _answers(self._onet, sources, found, ONet.side, OUTPUT_BATCH)
-        out = []
-        for faces, answer in zip(found, answers, strict=True):
-            pointed = Candidates(faces.boxes, faces.scores, _points(faces.boxes, answer[:, 5:15]))
-            boxes = moved(faces.boxes, answer[:, 1:5])
-            out.append(_kept(pointed, boxes, answer[:, 0], settings.thresholds[2], 0.7, smaller=True))
-        return out
+        found = [self._proposals(picture, settings).first(proposals) for picture in pictures]
+        answers = _answers(self._rnet, pictures, found, RNet.side, REFINE_BATCH)
+        for at, (faces, answer) in enumerate(zip(found, answers, strict=True)):
+            moved_on = Candidates(moved(faces.boxes, answer[:, 1:5]), _sigmoid(answer[:, 0]), faces.points)
+            over = moved_on[moved_on.scores > settings.thresholds[1]]
+            kept = over[strongest(over.boxes, over.scores, 0.7)]
+            found[at] = Candidates(squared(kept.boxes), kept.scores, kept.points)
+        answers = _answers(self._onet, pictures, found, ONet.side, OUTPUT_BATCH)
+        for at, (faces, answer) in enumerate(zip(found, answers, strict=True)):
+            points = _points(faces.boxes, answer[:, 5:15])
+            final = Candidates(moved(faces.boxes, answer[:, 1:5]), _sigmoid(answer[:, 0]), points)
+            over = final[final.scores > settings.thresholds[2]]
+            found[at] = over[strongest(over.boxes, over.scores, 0.7, "smaller")]
+        return found
 
-    def _proposals(self, levels: list[Level], threshold: float) -> Candidates:
-        """Square windows of one picture that P-Net takes for faces."""
-        found = [(np.empty((0, 4)), np.empty(0))]
-        if levels:
-            canvas = packed(levels)
-            answer = self._pnet(canvas.sheet[None])[0]
-            for level, (x, y) in zip(levels, canvas.corners, strict=True):
-                high, wide = (max(0, (side - CELL) // STRIDE + 1) for side in level.pixels.shape[:2])
-                part = answer[:, y // STRIDE : y // STRIDE + high, x // STRIDE : x // STRIDE + wide]
-                found.append(_windows_of(part, level, threshold))
+    def _proposals(self, picture: NDArray[np.uint8], settings: DetectorSettings) -> Candidates:
+        """Square windows of one picture that P-Net takes for faces, best first."""
+        levels = pyramid(picture, CELL / settings.min_face, settings.factor, CELL)
+        if not levels:
+            return NOTHING
+        canvas = packed(levels)
+        answer = self._pnet(canvas.sheet[None])[0]
+        found = []
+        for level, (x, y) in zip(levels, canvas.corners, strict=True):
+            high, wide = ((side - CELL) // STRIDE + 1 for side in level.pixels.shape[:2])
+            part = answer[:, y // STRIDE : y // STRIDE + high, x // STRIDE : x // STRIDE + wide]
+            found.append(_windows_of(part, level.scale, settings.thresholds[0]))
         boxes, scores = np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
         best = strongest(boxes, scores, 0.7)[:MAX_PROPOSALS]
         return Candidates(squared(boxes[best]), scores[best], np.empty((len(best), 5, 2)))
@@ -169,7 +211,7 @@ def looked_at(picture: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _windows_of(answer: NDArray[np.float32], level: Level, threshold: float) -> tuple[Boxes, NDArray[np.float64]]:
+def _windows_of(answer: NDArray[np.float32], scale: float, threshold: float) -> tuple[Boxes, NDArray[np.float64]]:
     """P-Net's answer [5, rows, columns] for one level as boxes in pixels of the picture, thinned out."""
     rows, columns = np.nonzero(answer[0] > _logit(threshold))
     logits, offsets = answer[0, rows, columns], answer[1:5, rows, columns].T
@@ -177,17 +219,17 @@ def _windows_of(answer: NDArray[np.float32], level: Level, threshold: float) -> 
     corner = np.stack([columns[best], rows[best]], axis=1).astype(np.float64) * STRIDE
     # The published cascade counts pixels from one here: a window's first corner is one pixel further.
     cells = np.hstack([corner + 1, corner + CELL])
-    boxes = (cells + offsets[best] * (CELL - 1)) / np.tile(level.scale, 2)
+    boxes = (cells + offsets[best] * (CELL - 1)) / scale
     scores = _sigmoid(logits[best])
     kept = strongest(boxes, scores, 0.5)
     return boxes[kept], scores[kept]
 
 
 def _answers(
-    network: Network, sources: Sequence[Sequence[Level]], found: Sequence[Candidates], side: int, batch: int
+    network: Network, pictures: Sequence[NDArray[np.uint8]], found: Sequence[Candidates], side: int, batch: int
 ) -> list[NDArray[np.float32]]:
     """What ``network`` answers for every candidate, [n, channels] a picture."""
-    cut = np.concatenate([windows(levels, faces.boxes, side) for levels, faces in zip(sources, found, strict=True)])
+    cut = np.concatenate([windows(picture, faces.boxes, side) for picture, faces in zip(pictures, found, strict=True)])
     short = -len(cut) % batch
     padded = np.concatenate([cut, np.zeros((short, side, side, 3), np.uint8)])
     parts = [network(padded[at : at + batch]) for at in range(0, len(padded), batch)]
@@ -195,19 +237,12 @@ def _answers(
     return np.split(answers, np.cumsum([len(faces.boxes) for faces in found])[:-1])
 
 
-def _kept(
-    faces: Candidates,
-    boxes: Boxes,
-    logits: NDArray[np.float32],
-    threshold: float,
-    overlap: float,
-    smaller: bool = False,
-) -> Candidates:
-    """Those over the threshold that no better one covers, with their new boxes and scores."""
-    scores = _sigmoid(logits)
-    over = scores > threshold
-    passed = Candidates(boxes[over], scores[over], faces.points[over])
-    return passed[strongest(passed.boxes, passed.scores, overlap, "smaller" if smaller else "union")]
+def _mirrored(faces: Candidates, width: int) -> Candidates:
+    """The same faces in the picture turned left to right: what was left is right, of the points too."""
+    boxes, points = faces.boxes.copy(), faces.points[:, [1, 0, 2, 4, 3]].copy()
+    boxes[:, [0, 2]] = width - 1 - faces.boxes[:, [2, 0]]
+    points[:, :, 0] = width - 1 - points[:, :, 0]
+    return Candidates(boxes, faces.scores, points)
 
 
 def _points(boxes: Boxes, fractions: NDArray[np.float32]) -> NDArray[np.float64]:

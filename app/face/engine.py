@@ -27,7 +27,7 @@ from app.face.quality import quality_of
 from app.face.refine import LandmarkRefiner, Refined, TwoLookRefiner
 from app.face.runtime import FromPixels, Runtime, run_with
 from app.face.thresholds import ThresholdTable
-from app.face.weights import SHIPPED, ModelCard, find_card, load_part
+from app.face.weights import SHIPPED, ModelCard, completed, find_card, load_part, read_card
 
 Frontalize = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """G: unit embeddings [n, width] to unit embeddings [n, width]."""
@@ -36,6 +36,9 @@ EstimatePose = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """Aligned crops uint8 [n, 112, 112, 3] to yaw, pitch, roll [n, 3] in degrees."""
 
 PACKAGED: Final = "packaged"
+
+LANDMARKS: Final = "landmarks-profile"
+"""The refiner for every model whose card brings none."""
 
 
 class Engine:
@@ -55,7 +58,8 @@ class Engine:
         self._frontalizer, self._pose = frontalizer, pose
         self.card, self.runtime = card, runtime
         self.model_id, self.extractor, self.width = card.model_id, card.extractor, extractor.width
-        self.detector = detector.name
+        self.detector, self.settings = detector.name, detector.settings
+        self.crop_shape = (extractor.size, extractor.size, 3)
         self.thresholds: ThresholdTable = card.thresholds
 
     @classmethod
@@ -82,15 +86,16 @@ class Engine:
         card = _card(model, weights)
         frontalizer = load_part(card, "frontalizer") if "frontalizer" in card.parts else None
         pose = load_part(card, "pose") if "pose" in card.parts else None
-        refiner = load_part(card, "landmarks") if "landmarks" in card.parts else None
+        looker = card if "landmarks" in card.parts else read_card(SHIPPED / LANDMARKS)
+        refiner = run_with(runtime, load_part(looker, "landmarks"), (1, SIDE, SIDE, 3), threads, device)
         shape = (1, CROP_SIZE, CROP_SIZE, 3)
         return cls(
             Detector.load(cache, detector, runtime, threads, device),
             load_extractor(card, runtime, threads, device),
             _over_arrays(frontalizer) if frontalizer else None,
             run_with(runtime, FromPixels(pose, card.mean, card.std), shape, threads, device) if pose else None,
-            TwoLookRefiner(run_with(runtime, refiner, (1, SIDE, SIDE, 3), threads, device)) if refiner else None,
-            card,
+            TwoLookRefiner(refiner),
+            completed(card, looker),
             runtime if device == "cpu" else f"torch {device}",
         )
 
@@ -133,6 +138,14 @@ class Engine:
             Picture(tuple(faces), (image.shape[1], image.shape[0]), looked_at_size(image, limit), dict(timings))
             for faces, image in zip(out, images, strict=True)
         ]
+
+    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Detection]]:
+        """Only where the faces are."""
+        return self._detector.detect(images)
+
+    def embed(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Raw embeddings [n, width] of crops [n, *crop_shape] in the extractor's own geometry."""
+        return self._extractor.embed(chips)
 
     def frontalize(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """``G`` of raw embeddings [n, width], unit length; they themselves where the model has no G."""

@@ -33,7 +33,8 @@ MEAN_FACE: Final[NDArray[np.float64]] = np.array(
 CHIP: Final[NDArray[np.float64]] = (MEAN_FACE + PADDING) / (1 + 2 * PADDING) * SIDE
 """The same five points [5, 2] in pixels of a chip of 150."""
 
-THRESHOLDS: Final = ((1e-1, 0.9), (1e-2, 0.92), (1e-3, 0.94), (1e-4, 0.95))
+THRESHOLDS: Final = ((1e-1, 0.8779), (1e-2, 0.9074), (1e-3, 0.9266), (1e-4, 0.9407), (1e-5, 0.9534))
+"""FMR and cosine, from 4,131,375 non-mated pairs: 2,875 people of LFW, one picture each, through the engine."""
 
 
 def load_dlib_resnet() -> DlibResNet:

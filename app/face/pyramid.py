@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
@@ -11,33 +12,33 @@ from numpy.typing import NDArray
 
 from app.face.boxes import Boxes
 
-GREY = (127, 127, 127)
+GREY: Final = (127, 127, 127)
 """What lies outside a picture: nothing, once it is normalised."""
+
+SOURCE_RATIO: Final = 1.9
+"""How much larger than a level its source is at least. A direct average of the picture differs by a few grey
+values only, and costs a pass over all of its pixels for every level."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Level:
-    """The picture at ``scale`` (x, y: pixels of the level for one of the picture), uint8 [h, w, 3]."""
+    """The picture resized to ``scale`` pixels for each of its own, uint8 [h, w, 3], sides rounded down."""
 
     pixels: NDArray[np.uint8]
-    scale: tuple[float, float]
+    scale: float
 
 
 def pyramid(picture: NDArray[np.uint8], first: float, factor: float, smallest: int) -> list[Level]:
-    """Levels at ``first``, ``first * factor``, ... until a side would be under ``smallest`` pixels.
-
-    Each is averaged down from the smallest level that is at least half as large again: close to averaging
-    the picture itself, at a fraction of the cost.
-    """
+    """Levels at ``first``, ``first * factor``, ... until a side would be under ``smallest`` pixels."""
     height, width = picture.shape[:2]
     levels: list[Level] = []
     scale = first
     while min(height, width) * scale >= smallest:
         high, wide = int(height * scale), int(width * scale)
-        source = next((level.pixels for level in reversed(levels) if level.pixels.shape[0] >= 1.5 * high), picture)
+        larger = (level.pixels for level in reversed(levels) if level.pixels.shape[0] >= SOURCE_RATIO * high)
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        pixels = np.asarray(cv2.resize(source, (wide, high), interpolation=how), np.uint8)
-        levels.append(Level(pixels, (wide / width, high / height)))
+        resized = cv2.resize(next(larger, picture), (wide, high), interpolation=how)
+        levels.append(Level(np.asarray(resized, np.uint8), scale))
         scale *= factor
     return levels
 
@@ -71,28 +72,19 @@ def packed(levels: Sequence[Level]) -> Canvas:
     return Canvas(sheet, corners)
 
 
-def windows(levels: Sequence[Level], boxes: Boxes, side: int) -> NDArray[np.uint8]:
-    """What each of ``boxes`` (in pixels of the picture) shows, resampled to uint8 [n, side, side, 3].
+def windows(picture: NDArray[np.uint8], boxes: Boxes, side: int) -> NDArray[np.uint8]:
+    """What each of ``boxes`` (in pixels of ``picture``) shows, resampled to uint8 [n, side, side, 3].
 
-    Each is cut from the smallest level that still holds ``side`` pixels for it. The box's edges fall on the
-    centres of the outer pixels, as in the published cascade; outside the picture it is grey.
+    The box's edges fall on the centres of the outer pixels and nothing is averaged, as in the published cascade;
+    outside the picture it is grey. The cost is that of the pixels made, whatever the size of the box, so that
+    cutting from a smaller level saves nothing.
     """
     out = np.empty((len(boxes), side, side, 3), np.uint8)
-    scales = np.array([level.scale[0] for level in levels])
-    sizes = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
-    enough = scales[None, :] * sizes.max(axis=1)[:, None] >= side * 0.95
-    chosen = np.where(enough, scales[None, :], np.inf).argmin(axis=1)
-    chosen[~enough.any(axis=1)] = scales.argmax()
-    matrix = np.zeros((2, 3))
-    for at, (box, size) in enumerate(zip(boxes, sizes, strict=True)):
-        level = levels[chosen[at]]
-        for axis in (0, 1):
-            scale = level.scale[axis]
-            matrix[axis, axis] = size[axis] / (side - 1) * scale
-            matrix[axis, 2] = (box[axis] + 0.5) * scale - 0.5
+    sizes = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3) / (side - 1)
+    for at, (box, (wide, high)) in enumerate(zip(boxes, sizes, strict=True)):
         cv2.warpAffine(
-            level.pixels,
-            matrix,
+            picture,
+            np.array([[wide, 0, box[0]], [0, high, box[1]]]),
             (side, side),
             dst=out[at],
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,

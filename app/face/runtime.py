@@ -6,6 +6,7 @@ callers at once, each on one thread; torch runs on the calling thread with ``tor
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -63,7 +64,10 @@ def run_with(runtime: Runtime, module: nn.Module, shape: Shape, streams: int = 1
     except ImportError as missing:
         raise WeightsError("openvino is not installed; install it or choose the runtime torch") from missing
     example = torch.zeros([64 if side < 0 else side for side in shape], dtype=torch.uint8)
-    model = openvino.convert_model(module, example_input=example, input=[list(shape)])
+    with warnings.catch_warnings():
+        # OpenVINO traces with torch.jit, which torch calls deprecated: that is OpenVINO's to change.
+        warnings.filterwarnings("ignore", r"`torch\.jit", DeprecationWarning)
+        model = openvino.convert_model(module, example_input=example, input=[list(shape)])
     return OpenVinoNetwork(openvino, model, streams)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -151,6 +151,18 @@ def find_card(model: str, folders: Iterable[Path]) -> ModelCard:
                 return card
             seen.append(card.model_id)
     raise WeightsError(f"no model {model!r}; there are: {', '.join(seen) or 'none'}", model=model)
+
+
+def completed(card: ModelCard, by: ModelCard) -> ModelCard:
+    """``card`` with the parts of ``by`` that it lacks, its digest then that of both.
+
+    Vectors depend on those parts too, so the model id changes with them. The weights stay in ``by.folder``.
+    """
+    lacking = {kind: part for kind, part in by.parts.items() if kind not in card.parts}
+    if not lacking:
+        return card
+    digest = hashlib.sha256(f"{card.digest}{by.digest}".encode()).hexdigest()
+    return replace(card, parts={**card.parts, **lacking}, digest=digest)
 
 
 def load_part(card: ModelCard, kind: str) -> nn.Module:

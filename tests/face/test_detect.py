@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from threading import Thread
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from app.errors import WeightsError
+from app.face import published
+from app.face.boxes import overlaps
+from app.face.decode import decode
+from app.face.detect import Detector, DetectorSettings
+from app.face.faces import Detection
+from app.face.nets.mtcnn import NETWORKS, ONet, PNet, RNet
+from app.face.plain import detect_plainly
+from app.face.published import load_mtcnn
+
+PUBLISHED = json.loads((Path(__file__).parent / "published_faces.json").read_text())
+"""What the package mtcnn 1.0.0 itself finds, by TensorFlow: the portrait and 48 of the photographs, x0 y0 x1 y1."""
+
+
+def boxes(faces: list[Detection]) -> NDArray[np.float64]:
+    return np.array([face.box for face in faces]).reshape(-1, 4)
+
+
+@pytest.mark.parametrize(("network", "side", "outputs"), [(RNet, 24, 5), (ONet, 48, 15)])
+def test_shapes(network: type[RNet | ONet], side: int, outputs: int) -> None:
+    assert network()(torch.zeros(2, 3, side, side)).shape == (2, outputs)
+
+
+@pytest.mark.parametrize("side", [12, 13, 24, 31])
+def test_proposals_have_one_answer_for_each_window(side: int) -> None:
+    assert PNet()(torch.zeros(1, 3, side, side)).shape[2:] == ((side + 1) // 2 - 5,) * 2
+
+
+def test_a_level_answers_the_same_on_the_canvas_as_alone(cache: Path) -> None:
+    pnet = load_mtcnn(cache)[0]
+    level = torch.rand(1, 3, 40, 52) * 255
+    canvas = torch.rand(1, 3, 120, 90) * 255
+    canvas[:, :, 30:70, 20:72] = level
+    assert torch.allclose(pnet(level), pnet(canvas)[:, :, 15:30, 10:31], atol=1e-4)
+
+
+def test_one_face_of_the_portrait(detector: Detector, astronaut: NDArray[np.uint8]) -> None:
+    ((face,),) = detector.detect([astronaut])
+    assert overlaps(boxes([face]), np.array(PUBLISHED["astronaut"])).max() > 0.9
+    left, right, nose, mouth_left, mouth_right = face.landmarks
+    assert left[0] < nose[0] < right[0]
+    assert mouth_left[0] < mouth_right[0]
+    assert left[1] < nose[1] < mouth_left[1]
+    assert 0.99 < face.score <= 1
+
+
+def test_the_plain_port_is_the_published_cascade(cache: Path, astronaut: NDArray[np.uint8]) -> None:
+    found = detect_plainly(load_mtcnn(cache), astronaut)
+    assert overlaps(found[:, :4], np.array(PUBLISHED["astronaut"])).max() > 0.99
+
+
+@pytest.mark.photos
+@pytest.mark.slow
+def test_same_faces_as_the_published_cascade(detector: Detector, photographs: Path) -> None:
+    agreement = []
+    for name, faces in PUBLISHED.items():
+        if name == "astronaut":
+            continue
+        found = detector.detect([decode((photographs / name).read_bytes())])[0]
+        agreement.append(overlaps(np.array(faces), boxes(found)).max(axis=1, initial=0).min())
+    assert min(agreement) > 0.5
+    assert np.median(agreement) >= 0.95
+
+
+@pytest.mark.photos
+@pytest.mark.slow
+def test_tight_profiles_are_found(detector: Detector, photographs: Path) -> None:
+    profiles = sorted(photographs.glob("subjects/*/profile-01.jpg"))
+    missed = [path for path in profiles if not detector.detect([decode(path.read_bytes())])[0]]
+    assert not missed
+
+
+def test_a_face_that_fills_the_frame_is_found(detector: Detector, astronaut: NDArray[np.uint8]) -> None:
+    (x0, y0, x1, y1) = (round(v) for v in PUBLISHED["astronaut"][0])
+    assert detector.detect([np.ascontiguousarray(astronaut[y0:y1, x0:x1])])[0]
+
+
+def test_batches_do_not_matter(detector: Detector, astronaut: NDArray[np.uint8]) -> None:
+    other = np.ascontiguousarray(astronaut[:300, 100:400, ::-1])
+    empty = np.full((64, 64, 3), 90, np.uint8)
+    together = detector.detect([astronaut, empty, other])
+    for picture, faces in zip([astronaut, empty, other], together, strict=True):
+        (alone,) = detector.detect([picture])
+        assert len(alone) == len(faces)
+        for a, b in zip(alone, faces, strict=True):
+            assert np.allclose(a.box, b.box, atol=1e-4)
+            assert np.allclose(a.landmarks, b.landmarks, atol=1e-4)
+    assert together[1] == []
+
+
+def test_nothing_in_nothing_out(detector: Detector) -> None:
+    assert detector.detect([]) == []
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (33, 500), (500, 33)])
+def test_small_and_long_pictures(detector: Detector, shape: tuple[int, int]) -> None:
+    assert detector.detect([np.zeros((*shape, 3), np.uint8)]) == [[]]
+
+
+def test_large_pictures_are_looked_at_smaller(cache: Path, astronaut: NDArray[np.uint8]) -> None:
+    small = Detector.load(cache, DetectorSettings(max_side=256))
+    ((face,),) = small.detect([astronaut])
+    assert overlaps(boxes([face]), np.array(PUBLISHED["astronaut"])).max() > 0.8
+
+
+def test_torch_and_openvino_agree(cache: Path, detector: Detector, astronaut: NDArray[np.uint8]) -> None:
+    ((a,),) = detector.detect([astronaut])
+    ((b,),) = Detector.load(cache, runtime="torch").detect([astronaut])
+    assert np.allclose(a.box, b.box, atol=1e-2)
+
+
+def test_threads_side_by_side(detector: Detector, astronaut: NDArray[np.uint8]) -> None:
+    expected = detector.detect([astronaut])[0][0].box
+    found: list[tuple[float, ...]] = []
+    threads = [Thread(target=lambda: found.append(detector.detect([astronaut])[0][0].box)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert np.allclose(found, expected, atol=1e-4)
+
+
+def test_altered_weights_are_never_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(published.SHA256, "pnet", "0" * 64)
+    monkeypatch.setattr(joblib, "load", lambda *_: pytest.fail("it was unpickled"))
+    with pytest.raises(WeightsError, match="digest"):
+        load_mtcnn(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_are_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_mtcnn(tmp_path / "new")
+    monkeypatch.setattr(joblib, "load", lambda *_: pytest.fail("it was converted again"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        networks = load_mtcnn(tmp_path / "new")
+    assert len(networks) == len(NETWORKS)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [published.CONVERTED]
