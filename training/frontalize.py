@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.face.extract import load_extractor, onnx_card, packaged_card, recut
 from app.face.weights import SHIPPED, ModelCard, file_digest, find_card
+from training.data.crops import MARGIN
 from training.data.store import open_store
 from training.embeddings import cached
 from training.export import save_weights, threshold_table
@@ -46,11 +48,11 @@ def named_features(
     extractor = load_extractor(card)
 
     def embed(part: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return extractor.embed(recut(part, 0.0, extractor))
+        return extractor.embed(recut(part, MARGIN, extractor))
 
     dropped = {n: (leave_out / f"{n}.txt").read_text(encoding="utf-8").splitlines() for n in sets} if leave_out else {}
     store = open_store(crops, sets, dropped)
-    rows = store.gather([cached(crops / f"{name}.npy", cache, card.extractor, embed) for name in sets])
+    rows = store.gather([cached(crops / f"{name}.npy", cache, card.extractor, embed, whole=True) for name in sets])
     return Features(np.asarray(rows, np.float32), store.identity, store.yaw)
 
 
@@ -94,14 +96,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         describe(Path(args.extractor), facts, out)
 
 
-def describe(extractor: Path, facts: dict[str, object], folder: Path) -> None:
+def describe(extractor: Path, facts: Mapping[str, Any], folder: Path) -> None:
     """Write the ONNX file's card with G's hash: ``FILE.json``, keeping what it said already."""
     path = extractor.with_suffix(".json")
     said = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    parts = {
-        kind: {**part, "sha256": file_digest(folder / part["file"])}
-        for kind, part in dict(facts["parts"]).items()  # type: ignore[call-overload]
-    }
+    parts = {kind: {**part, "sha256": file_digest(folder / part["file"])} for kind, part in facts["parts"].items()}
     path.write_text(json.dumps({**said, **facts, "parts": parts}, indent=2) + "\n", encoding="utf-8")
 
 
