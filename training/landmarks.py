@@ -1,8 +1,9 @@
 """Trains the landmark refiner (``app.face.nets.refiner``): boxes as a detector errs, points and pose as labelled.
 
     python -m training.landmarks prepare --pictures DATA --labels LABELS --left-out LISTS --out REGIONS SETS
-    python -m training.landmarks train --regions REGIONS --out RUN
-    python -m training.landmarks evaluate --regions REGIONS --weights RUN/refiner.safetensors
+    python -m training.landmarks train --regions REGIONS RUN
+    python -m training.landmarks evaluate --regions REGIONS RUN/refiner.safetensors
+    python -m training.landmarks export RUN/refiner.safetensors FACTS.json app/weights/landmarks-NAME
 
 Half of the crops are upright squares around a shaken box, half are aligned by shaken points: the network
 meets both, because it is run on both. Side views are few and therefore oversampled.
@@ -10,6 +11,7 @@ meets both, because it is run on both. Side views are few and therefore oversamp
 
 from __future__ import annotations
 
+import json
 import time
 import zlib
 from dataclasses import dataclass
@@ -27,8 +29,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from app.face.nets.refiner import OUTPUTS, SIDE, Refiner, landmarks_of, points_matrix, pose_of
+from app.face.nets.refiner import DEGREES, OUTPUTS, SIDE, Refiner, landmarks_of, points_matrix, pose_of
+from app.face.weights import write_card
 from training.data import regions
+from training.export import save_weights
 from training.shaken_crops import UNIT, Shake, sample, shaken_box
 
 YAW_EDGES: Final = (0.0, 15.0, 30.0, 45.0, 60.0, 91.0)
@@ -86,15 +90,17 @@ def batch_of(
 def loss_of(outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
     """Three terms, each about 0.1 at the end of training; a crop that misses the face counts for the score only.
 
-    ``points``: wing loss (Feng et al. 2018, eq. 5; w 0.1, eps 0.02 crop sides); ``pose``: L1 in ``DEGREES``;
-    ``score``: cross entropy.
+    ``points``: wing loss (Feng et al. 2018, eq. 5; w 0.1, eps 0.02 crop sides); ``pose``: L1 in ``DEGREES``,
+    pitch and roll by cos(yaw)^2, since at profile their labels cannot tell them apart; ``score``: cross entropy.
     """
     face = targets[:, 13]
     error = (outputs[:, :10] - targets[:, :10]).abs()
     wide, curve = 0.1, 0.02
     corner = wide - wide * float(np.log1p(wide / curve))
     wing = torch.where(error < wide, wide * torch.log1p(error / curve), error - corner).mean(dim=1)
-    pose = (outputs[:, 10:13] - targets[:, 10:13]).abs().mean(dim=1)
+    angles = (outputs[:, 10:13] - targets[:, 10:13]).abs()
+    apart = torch.cos(torch.deg2rad(targets[:, 10] * DEGREES)).square()
+    pose = (angles[:, 0] + apart * (angles[:, 1] + angles[:, 2])) / 3
     score = torch.nn.functional.binary_cross_entropy_with_logits(outputs[:, 13], face)
     count = face.sum().clamp(min=1)
     return {"points": 10 * (wing * face).sum() / count, "pose": (pose * face).sum() / count, "score": score}
@@ -210,7 +216,7 @@ def train(
                 saved.with_suffix(".part").rename(saved)
     network = network.to("cpu")
     save_file({k: v.contiguous() for k, v in network.state_dict().items()}, out / "refiner.safetensors")
-    typer.echo(table(network, held_out, shake))
+    typer.echo(table(network, held_out, Shake(far=0.0)))
 
 
 @app.command()
@@ -218,7 +224,16 @@ def evaluate(folder: Annotated[Path, typer.Option("--regions")], weights: Path) 
     """Errors on the held-out people."""
     network = Refiner()
     network.load_state_dict(load_file(weights))
-    typer.echo(table(network, load(folder, True), Shake()))
+    typer.echo(table(network, load(folder, True), Shake(far=0.0)))
+
+
+@app.command()
+def export(weights: Path, facts: Path, out: Path) -> None:
+    """Ship WEIGHTS in float16 in the folder OUT, with the card's other fields from the JSON file FACTS."""
+    save_weights(load_file(weights), out / "landmarks.safetensors")
+    raw = json.loads(facts.read_text(encoding="utf-8"))
+    part = {"architecture": "refiner", "kwargs": {}, "file": "landmarks.safetensors"}
+    write_card(out, {**raw, "name": out.name, "kind": "landmarks", "parts": {"landmarks": part}})
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ class Shake:
 
     ``shift`` and ``zoom`` (of the logarithm) are standard deviations, half more than MTCNN's were measured on
     670 training pictures with side views oversampled (0.035 and 0.055); ``down`` and ``size`` are its means.
-    ``degrees`` turns the square, ``points`` shakes the points that align a crop.
+    ``degrees`` turns the square, ``points`` shakes the points that align a crop. A part ``far`` of the squares is
+    shaken 2.5 times as much: at profile a detector may frame the ear's side, and a raised head lies in its box.
     """
 
     shift: float = 0.055
@@ -37,13 +38,15 @@ class Shake:
     size: float = 0.96
     degrees: float = 10.0
     points: float = 0.03
+    far: float = 0.25
 
 
 def shaken_box(rng: np.random.Generator, shake: Shake) -> NDArray[np.float64]:
     """Region to crop [2, 3]: the square of a detector that errs, a little turned besides."""
-    scale = SIDE / (FIELD * UNIT * shake.size * np.exp(rng.normal(0, shake.zoom)))
-    angle = np.radians(rng.normal(0, shake.degrees))
-    centre = regions.SIDE / 2 + UNIT * (np.array([0, shake.down]) + rng.normal(0, shake.shift, 2))
+    much = 2.5 if rng.random() < shake.far else 1.0
+    scale = SIDE / (FIELD * UNIT * shake.size * np.exp(rng.normal(0, much * shake.zoom)))
+    angle = np.radians(rng.normal(0, much * shake.degrees))
+    centre = regions.SIDE / 2 + UNIT * (np.array([0, shake.down]) + rng.normal(0, much * shake.shift, 2))
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return np.column_stack([turn, SIDE / 2 - turn @ centre])
 

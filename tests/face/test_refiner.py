@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.face.align import TEMPLATE, similarity
+from app.face.decode import decode
+from app.face.detect import Detector
+from app.face.engine import LANDMARKS, Engine
+from app.face.extract import packaged_card
 from app.face.nets.refiner import (
     DEGREES,
     OUTPUTS,
@@ -22,6 +29,9 @@ from app.face.nets.refiner import (
     pose_of,
     score_of,
 )
+from app.face.refine import TwoLookRefiner
+from app.face.runtime import run_with
+from app.face.weights import SHIPPED, completed, load_part, read_card
 
 turns = st.floats(-180, 180)
 sizes = st.floats(0.05, 20)
@@ -87,3 +97,56 @@ def test_the_network_takes_pixels_and_scores_lie_between_0_and_1() -> None:
 
 def test_the_network_is_small() -> None:
     assert sum(p.numel() for p in Refiner().parameters()) < 400_000
+
+
+@pytest.fixture(scope="module")
+def shipped() -> TwoLookRefiner:
+    network = load_part(read_card(SHIPPED / LANDMARKS), "landmarks")
+    return TwoLookRefiner(run_with("torch", network, (1, SIDE, SIDE, 3)))
+
+
+ASTRONAUT = np.array([[204.5, 100.5], [247.0, 104.0], [222.5, 127.0], [204.0, 139.0], [243.5, 141.5]])
+"""Her eyes, nose and mouth corners, read off the picture by eye."""
+
+
+def test_the_shipped_refiner_points_at_a_face(
+    shipped: TwoLookRefiner, detector: Detector, astronaut: NDArray[np.uint8]
+) -> None:
+    mirrored = np.ascontiguousarray(astronaut[:, ::-1])
+    (face,), (turned,) = detector.detect([astronaut, mirrored])
+    refined, other = shipped.refine([(astronaut, face), (mirrored, turned)])
+    assert np.linalg.norm(refined.landmarks - ASTRONAUT, axis=1).max() < 4
+    assert other.pose.yaw == pytest.approx(-refined.pose.yaw, abs=6)
+    assert other.pose.roll == pytest.approx(-refined.pose.roll, abs=6)
+    back = other.landmarks[[1, 0, 2, 4, 3]] * [-1, 1] + [astronaut.shape[1] - 1, 0]
+    assert np.linalg.norm(refined.landmarks - back, axis=1).mean() < 3
+
+
+def test_points_hardly_depend_on_how_the_box_lies(
+    shipped: TwoLookRefiner, detector: Detector, astronaut: NDArray[np.uint8]
+) -> None:
+    (face,) = detector.detect([astronaut])[0]
+    x0, y0, x1, y1 = face.box
+    off = 0.08 * (x1 - x0)
+    moved = [(x0 + dx, y0 + dy, x1 + dx, y1 + dy) for dx in (-off, off) for dy in (-off, off)]
+    found = shipped.refine([(astronaut, replace(face, box=box)) for box in moved])
+    assert np.stack([f.landmarks for f in found]).std(axis=0).max() < 0.02 * (x1 - x0)
+
+
+def test_a_model_without_a_refiner_gets_the_shipped_one_and_says_so(engine: Engine) -> None:
+    refiner = read_card(SHIPPED / LANDMARKS)
+    assert engine.card.parts["landmarks"] == refiner.parts["landmarks"]
+    assert engine.model_id not in {refiner.model_id, packaged_card().model_id}
+    assert completed(refiner, refiner) == refiner
+
+
+@pytest.mark.photos
+@pytest.mark.slow
+def test_side_views_are_told_from_front_views(shipped: TwoLookRefiner, detector: Detector, photographs: Path) -> None:
+    def yaws(pattern: str) -> NDArray[np.float64]:
+        images = [decode(path.read_bytes()) for path in sorted(photographs.glob(pattern))[:40]]
+        faces = [(image, found[0]) for image, found in zip(images, detector.detect(images), strict=True) if found]
+        return np.array([abs(refined.pose.yaw) for refined in shipped.refine(faces)])
+
+    assert (yaws("subjects/*/profile-01.jpg") > 30).mean() > 0.95
+    assert (yaws("subjects/*/frontal-01.jpg") < 30).mean() > 0.95
