@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Final
 
 from app.face.thresholds import ThresholdTable, fmr_for_fpir
@@ -26,8 +27,8 @@ def limit_for_fmr(parts: Parts, fmr: float | None = None) -> Limit:
 
 def limit_at(parts: Parts, threshold: float, subjects: int) -> Limit:
     """As the caller said, with the rates that it amounts to."""
-    limit = _limit(parts, fmr_at(parts.engine.thresholds, threshold), subjects)
-    return Limit(threshold, min(threshold, limit.review), limit.fpir, limit.fmr, limit.subjects, limit.extrapolated)
+    table = _limit(parts, fmr_at(parts.engine.thresholds, threshold), subjects)
+    return replace(table, threshold=threshold, review=threshold - (table.threshold - table.review))
 
 
 def fmr_at(table: ThresholdTable, threshold: float) -> float:

@@ -50,8 +50,7 @@ class Database:
     def _session(self, writes: bool = False) -> Iterator[Session]:
         try:
             with Session(self.engine, expire_on_commit=False) as session:
-                if self.is_sqlite:
-                    session.connection(execution_options={"immediate": writes})
+                session.connection(execution_options=self._options(writes))
                 yield session
         except (OperationalError, PoolTimeout) as error:
             raise StoreError from error
@@ -59,6 +58,12 @@ class Database:
             if error.connection_invalidated:
                 raise StoreError from error
             raise
+
+    def _options(self, writes: bool) -> dict[str, Any]:
+        if self.is_sqlite:
+            return {"immediate": writes}
+        # On SQLite every transaction sees one state; on Postgres a reader has to ask for it.
+        return {} if writes else {"isolation_level": "REPEATABLE READ"}
 
     def ping(self) -> None:
         """Raises ``StoreError`` when the database does not answer."""
