@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import typer
 import uvicorn
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,7 +22,10 @@ from rich.table import Table
 
 from app.api import logs
 from app.api.views import identified
-from app.errors import FrontalisError
+from app.errors import ConfigurationError, FrontalisError
+from app.face.bench import bench_pipeline
+from app.face.decode import decode
+from app.gallery.bench import bench_gallery
 from app.main import create_app
 from app.service import doctor as checks
 from app.service.folder import Outcome, enroll_folder, people
@@ -188,3 +193,72 @@ def doctor(as_json: AsJson = False) -> None:
             out.print(f"{mark:>6} {one.name}: {one.detail}", soft_wrap=True)
     if any(one.state == "failed" for one in findings):
         raise typer.Exit(1)
+
+
+@bench.command()
+def pipeline(
+    image: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A picture of one face.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each measurement; the median counts.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Milliseconds by stage for VGA and full-HD pictures with one and five faces, and the ratio to torch eager."""
+    with _reasons():
+        settings = Settings()
+        model = Path(settings.extractor) if settings.extractor.endswith(".onnx") else settings.extractor
+        folders = [settings.data_dir / "weights"]
+        found = bench_pipeline(settings.data_dir / "converted", _portrait(image), model, folders, repeats)
+    if as_json:
+        out.print_json(json.dumps(found))
+        return
+    out.print(f"{found['model_id']}, runtime {found['runtime']}, detector {found['detector']}")
+    stages = list(found["rows"][0]["stages_ms"])
+    ratios = ["detect_ratio", "extract_ratio"]
+    _print_table(
+        ["picture", "faces", *stages, *ratios],
+        [{**row, **row["stages_ms"], "faces": row["faces_found"]} for row in found["rows"]],
+    )
+
+
+@bench.command()
+def gallery(
+    size: Annotated[list[int] | None, typer.Option(min=100, help="Templates; may be given several times.")] = None,
+    backend: Annotated[
+        list[str] | None, typer.Option(help="flat, hnsw, faiss, pgvector, pgvector-hnsw, milvus.")
+    ] = None,
+    postgres: Annotated[str, typer.Option(help="URL, for the pgvector backends.")] = "",
+    milvus: Annotated[str, typer.Option(help="URL; empty: milvus-lite in a temporary folder.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Build, search, recall, memory and restart of the galleries side by side, on made-up people."""
+    with _reasons():
+        sizes, backends = size or [10_000, 100_000], backend or ["flat", "hnsw", "faiss"]
+        found = bench_gallery(sizes, backends, postgres=postgres, milvus=milvus)
+    if as_json:
+        out.print_json(json.dumps(found))
+        return
+    columns = ["backend", "templates", "build_s", "add_ms", "delete_ms", "p50_ms", "p99_ms", "memory_mb", "restart_s"]
+    recalls = {f"recall@1 {kind}": kind for kind in found["runs"][0]["recall_1"]}
+    _print_table(
+        [*columns, *recalls],
+        [{**run, **{name: run["recall_1"][kind] for name, kind in recalls.items()}} for run in found["runs"]],
+    )
+
+
+def _portrait(image: Path | None) -> NDArray[np.uint8]:
+    """The picture given, else the face of the public-domain portrait that scikit-image carries."""
+    if image is not None:
+        return decode(image.read_bytes())
+    try:
+        from skimage import data
+    except ImportError as missing:
+        raise ConfigurationError("Give a picture of one face with --image, or install scikit-image") from missing
+    return np.asarray(data.astronaut()[:256, 96:352], np.uint8)
+
+
+def _print_table(measures: list[str], runs: list[dict[str, Any]]) -> None:
+    """A row a measure and a column a run, so that it fits a terminal."""
+    table = Table(show_header=False)
+    for measure in measures:
+        cells = [run[measure] for run in runs]
+        table.add_row(measure, *(f"{cell:.3g}" if isinstance(cell, float) else str(cell or "") for cell in cells))
+    out.print(table)
