@@ -1,7 +1,7 @@
 """A finished run becomes a model that ships: float16 safetensors and the card that vouches for them.
 
     python -m training.export --run RUN --name fast --facts training/cards/fast.json \\
-        --crops DIR --left-out DIR --landmarks app/weights/landmarks-profile --out app/weights
+        --crops DIR --left-out DIR --targets DIR --landmarks app/weights/landmarks-profile --out app/weights
 
 G is trained here with the classifiers of the run (none with ``--no-frontalizer``). The FMR -> threshold table comes
 from frontalized embeddings of people whom no training saw: those left out because they are people of a test set,
@@ -28,10 +28,12 @@ from torch import Tensor, nn
 from app.face.nets.heads import Frontalizer
 from app.face.weights import ModelCard, read_card, write_card
 from training.data.augment import PLAIN, augment
-from training.data.store import CropStore, open_store
+from training.data.store import UNNAMED, CropStore, open_store
+from training.embeddings import unit
 from training.frontalization import Classifiers, Features, apply, train
 from training.frontalization import Config as FrontalizerConfig
 from training.recognition import MainBranch, pixels
+from training.targets import joint_targets
 
 SPLITS = Path(__file__).parent / "data" / "splits.json"
 
@@ -130,6 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--crops", type=Path, required=True)
     parser.add_argument("--left-out", type=Path, required=True)
     parser.add_argument("--landmarks", type=Path, required=True)
+    parser.add_argument("--targets", type=Path, required=True, help="folder of training.targets")
     parser.add_argument("--frontalizer", type=json.loads, default={}, help="JSON: fields of its Config that differ")
     parser.add_argument("--no-frontalizer", action="store_true")
     parser.add_argument("--metrics", type=Path, help="metrics.json of training.evaluate, for the card")
@@ -149,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     vectors = embed_store(branch.extractor, strangers)
     if not args.no_frontalizer:
         config = FrontalizerConfig(**args.frontalizer)
-        g = _frontalizer(branch, state, args.crops, args.left_out, config)
+        g = _frontalizer(branch, state, args, config)
         vectors = apply(g, vectors)
         parts["frontalizer"] = g.state_dict()
         kwargs = {"width": width, "hidden": config.hidden, "gated": config.gated}
@@ -165,18 +168,18 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _frontalizer(
-    branch: MainBranch, state: Mapping[str, Any], crops: Path, left_out: Path, config: FrontalizerConfig
+    branch: MainBranch, state: Mapping[str, Any], args: argparse.Namespace, config: FrontalizerConfig
 ) -> Frontalizer:
     """G for the people that E was trained with, by the classifiers it was trained with."""
-    sets = tuple(state["config"]["sets"])
-    dropped = {name: (left_out / f"{name}.txt").read_text(encoding="utf-8").splitlines() for name in sets}
-    store = open_store(crops, sets, dropped)
-    known = store.identity >= 0
-    vectors = embed_store(branch.extractor, store)
+    sets = tuple(name for name in state["config"]["sets"] if name not in UNNAMED)
+    dropped = {name: (args.left_out / f"{name}.txt").read_text(encoding="utf-8").splitlines() for name in sets}
+    store = open_store(args.crops, sets, dropped)
     classifiers = Classifiers(branch.extractor.width, store.identities)
     classifiers.identity.load_state_dict(branch.identity.state_dict())
     classifiers.pose.load_state_dict(branch.pose.state_dict())
-    data = Features(vectors[known], store.identity[known], store.yaw[known])
+    projection = np.load(args.run / "projection.npy")
+    said = unit(joint_targets(args.targets, store).astype(np.float32) @ projection)
+    data = Features(embed_store(branch.extractor, store), store.identity, store.yaw, said)
     return train(data, classifiers.requires_grad_(False), config)
 
 

@@ -4,10 +4,12 @@
 
 With the classifiers C_I and C_P frozen, critic and generator are minimised in turn:
     L_advD = E_fake[D(f)] - E_real[D(f)] + gp * penalty          (WGAN-GP; or clipped weights)
-    L_G    = L_IG + a L_PG + b L_advG + c L_C
+    L_G    = L_IG + a L_PG + b L_advG + c L_C + s L_S + t L_T
     L_IG   = CE(C_I(G(e)), person)       L_PG = CE(C_P(G(e)), frontal bin)       L_advG = -E_fake[D(f)]
-real = embeddings of frontal pictures, fake = G of all. L_C is ours: 1 - cosine to the centre of the same
-person's frontal embeddings, the target that identity alone leaves open. A weight of 0 takes a loss out.
+real = embeddings of frontal pictures, fake = G of all. Ours: L_C = 1 - cosine to the centre of the same person's
+frontal embeddings, the target that identity alone leaves open; L_S = 1 - cosine to the input for frontal pictures,
+which are to stay; and, for an extractor that was distilled, L_T, its loss against what the teachers say of the
+picture, which a linear head could not follow all the way. A weight of 0 takes a loss out.
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.face.nets.heads import FRONTAL_BIN, YAW_EDGES, Critic, Frontalizer, MarginSoftmax, PoseClassifier, yaw_bins
+from training.losses import distillation
+
+RELATIONS = 20.0
+"""Weight of the batch's similarities in L_T, as in the training of E."""
 
 FRONTAL_YAW = YAW_EDGES[FRONTAL_BIN]
 """Pictures with a smaller absolute yaw (degrees) are the frontal ones."""
@@ -40,12 +46,12 @@ class Config:
     adversary: float = 0.01
     centre: float = 1.0
     stay: float = 1.0
+    teacher: float = 1.0
     lipschitz: str = "penalty"
     penalty: float = 10.0
     clip: float = 0.05
     critic_steps: int = 3
     side_views: float = 0.5
-    noise: float = 0.0
     decay: float = 1e-4
     seed: int = 7
 
@@ -55,19 +61,23 @@ ABLATIONS: dict[str, dict[str, float | bool]] = {
     "no L_adv": {"adversary": 0.0},
     "no L_PG": {"pose": 0.0},
     "neither": {"adversary": 0.0, "pose": 0.0},
-    "source only": {"centre": 0.0, "stay": 0.0},
+    "source only": {"centre": 0.0, "stay": 0.0, "teacher": 0.0},
     "gated (DREAM)": {"gated": True},
 }
-"""Table 3 of the source, without our centre, and with a soft gate."""
+"""Table 3 of the source; its losses alone; and with a soft gate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """Cached unit embeddings float32 [n, m], ``people`` int64 [n] from 0 without gaps, ``yaw`` degrees [n]."""
+    """Cached unit embeddings float32 [n, m], ``people`` int64 [n] from 0 without gaps, ``yaw`` degrees [n].
+
+    ``said`` float32 [n, m] unit: the teachers' embeddings in the same space, where the extractor was distilled.
+    """
 
     embeddings: NDArray[np.float32]
     people: NDArray[np.int64]
     yaw: NDArray[np.float32]
+    said: NDArray[np.float32] | None = None
 
     @property
     def frontal(self) -> NDArray[np.bool_]:
@@ -165,10 +175,7 @@ def train(data: Features, classifiers: Classifiers, config: Config) -> Frontaliz
                         for weight in d.parameters():
                             weight.clamp_(-config.clip, config.clip)
         rows = mixed(config.batch)
-        source = x[rows]
-        if config.noise:
-            source = F.normalize(source + config.noise * torch.randn(source.shape, generator=generator) / width**0.5)
-        made = g(source)
+        made = g(x[rows])
         loss = _generator_loss(made, x[rows], rows, people, classifiers, d, centres, has_centre, data, config)
         g_optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -201,6 +208,9 @@ def _generator_loss(
     if config.centre:
         known = has_centre[who]
         loss = loss + config.centre * (1 - (made[known] * centres[who[known]]).sum(dim=1)).mean()
+    if config.teacher and data.said is not None:
+        said = torch.from_numpy(data.said)[rows]
+        loss = loss + config.teacher * distillation(made, said, said, RELATIONS)[0]
     if config.stay:
         straight_rows = torch.from_numpy(data.frontal)[rows]
         loss = loss + config.stay * (1 - (made * source).sum(dim=1))[straight_rows].mean()

@@ -33,6 +33,7 @@ from training.blocks import chained_cosine, error_weights, stage_scales, unit_lo
 from training.checkpoint import Run
 from training.data.augment import Augmentation
 from training.data.store import CropStore, open_store
+from training.losses import distillation
 from training.parallel import average_gradients, join, leave, processes
 from training.targets import joint_targets, principal_directions
 from training.teachers import Teacher, TeacherSpec, edgeface_scopes
@@ -66,17 +67,6 @@ class MainBranch(nn.Module):
         self.extractor = EdgeNeXt(width)
         self.identity = MarginSoftmax(width, people, margin)
         self.pose = PoseClassifier(width)
-
-
-def distillation(embedding: Tensor, target: Tensor, wide: Tensor, relation_weight: float) -> tuple[Tensor, Tensor]:
-    """1 - cosine to the target, plus the mean square error of the batch's similarities, weighted.
-
-    ``embedding`` and ``target`` [n, width] unit; ``wide`` [n, m] unit, the teachers' whole embedding, whose
-    similarities are the ones to keep. Answers the loss and the mean cosine.
-    """
-    cosine = (embedding * target).sum(dim=1).mean()
-    relation = (embedding @ embedding.T - wide @ wide.T).square().mean()
-    return 1 - cosine + relation_weight * relation, cosine
 
 
 def identity_loss(branch: MainBranch, embedding: Tensor, people: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ from app.face.nets.edgenext import EdgeNeXt
 from training.batches import Ahead, side_view_weights
 from training.blocks import chained_cosine, error_weights, stage_scales, unit_losses
 from training.data.augment import PLAIN, Augmentation, augment
-from training.recognition import Config, MainBranch, cosine_rate, distillation, identity_loss, pixels, read_config
+from training.losses import distillation
+from training.recognition import Config, MainBranch, cosine_rate, identity_loss, pixels, read_config
 
 
 def tiny(width: int = 16) -> EdgeNeXt:
