@@ -23,7 +23,7 @@ _DIMENSIONS_A_CODE: Final = 3
 _SETTLED_AT_LEAST: Final = 500
 _ROWS_A_SETTLED_ONE: Final = 1250
 _TRAINED_ON: Final = 32_768
-_ENCODED_AT_ONCE: Final = 65_536
+_ENCODED_AT_ONCE: Final = 16_384
 _ONE_TORCH_THREAD: Final = 32_768  # elements up to which torch stays in the calling thread
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import sys
 import threading
 
 from app.gallery.partition import Partition
@@ -58,6 +60,14 @@ class Upkeep:
                 self._busy = True
             try:
                 while not self._closed and partition.rebuild_once():
-                    pass
+                    _give_memory_back()
             except Exception:
                 _log.exception("A rebuild of the index failed; searches go on with what is there")
+
+
+def _give_memory_back() -> None:
+    """Return to the system what a rebuild freed: glibc keeps it, several times the size of the index."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # another libc may not have it
+        if trim is not None:
+            trim(0)
