@@ -39,7 +39,7 @@ class Settings(BaseSettings):
         default="openvino", description="What runs the networks on the CPU; both give the same vectors."
     )
     extractor: str = Field(
-        default="packaged",
+        default="fast",
         min_length=1,
         description="Name or id of a card, shipped or in `weights` of the data folder, or the path of an ONNX file.",
     )

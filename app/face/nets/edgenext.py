@@ -68,7 +68,8 @@ class CrossCovariance(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, pixels, channels = x.shape
-        q, k, v = self.qkv(x).reshape(n, pixels, 3, self.heads, channels // self.heads).permute(2, 0, 3, 4, 1)
+        parts = self.qkv(x).reshape(n, pixels, 3, self.heads, channels // self.heads).permute(2, 0, 3, 4, 1)
+        q, k, v = parts.unbind(0)
         attention = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-2, -1) * self.temperature
         y: Tensor = self.out((attention.softmax(dim=-1) @ v).permute(0, 3, 1, 2).reshape(n, pixels, channels))
         return y
