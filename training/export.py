@@ -30,7 +30,7 @@ from app.face.weights import ModelCard, read_card, write_card
 from training.data.augment import PLAIN, augment
 from training.data.store import UNNAMED, CropStore, open_store
 from training.embeddings import unit
-from training.frontalization import Classifiers, Features, apply, train
+from training.frontalization import Classifiers, Features, apply, fit
 from training.frontalization import Config as FrontalizerConfig
 from training.recognition import MainBranch, pixels
 from training.targets import joint_targets
@@ -150,9 +150,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     facts["architectures"] = {"extractor": {"architecture": "edgenext", "kwargs": {"width": width}}}
     strangers = left_out_people(args.crops, args.left_out)
     vectors = embed_store(branch.extractor, strangers)
+    chosen: dict[str, float] = {}
     if not args.no_frontalizer:
         config = FrontalizerConfig(**args.frontalizer)
-        g = _frontalizer(branch, state, args, config)
+        g, chosen = _frontalizer(branch, state, args, config)
         vectors = apply(g, vectors)
         parts["frontalizer"] = g.state_dict()
         kwargs = {"width": width, "hidden": config.hidden, "gated": config.gated}
@@ -162,6 +163,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         name: found["kept_sha256"] for name, found in json.loads(SPLITS.read_text())["sets"].items()
     }
     facts["metrics"] = json.loads(args.metrics.read_text()) if args.metrics else []
+    if chosen:
+        facts["metrics"].append({"what": "frontalizer, people it did not see, profiles to frontal", **chosen})
     facts["metrics"].append({"what": "thresholds", "non_mated_pairs": pairs, "people": strangers.identities})
     card = export(args.name, parts, facts, args.landmarks, args.out)
     print(f"{card.model_id}: {len(facts['thresholds'])} thresholds from {pairs:,} non-mated pairs")
@@ -169,8 +172,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _frontalizer(
     branch: MainBranch, state: Mapping[str, Any], args: argparse.Namespace, config: FrontalizerConfig
-) -> Frontalizer:
-    """G for the people that E was trained with, by the classifiers it was trained with."""
+) -> tuple[Frontalizer, dict[str, float]]:
+    """G for the people that E was trained with, by the classifiers it was trained with; and how its step was chosen."""
     sets = tuple(name for name in state["config"]["sets"] if name not in UNNAMED)
     dropped = {name: (args.left_out / f"{name}.txt").read_text(encoding="utf-8").splitlines() for name in sets}
     store = open_store(args.crops, sets, dropped)
@@ -179,8 +182,11 @@ def _frontalizer(
     classifiers.pose.load_state_dict(branch.pose.state_dict())
     projection = np.load(args.run / "projection.npy")
     said = unit(joint_targets(args.targets, store).astype(np.float32) @ projection)
-    data = Features(embed_store(branch.extractor, store), store.identity, store.yaw, said)
-    return train(data, classifiers.requires_grad_(False), config)
+    kept = args.run / f"named-{state['step']}.npy"
+    if not kept.exists():
+        np.save(kept, embed_store(branch.extractor, store))
+    data = Features(np.load(kept), store.identity, store.yaw, said)
+    return fit(data, classifiers.requires_grad_(False), config)
 
 
 if __name__ == "__main__":

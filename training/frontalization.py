@@ -14,6 +14,7 @@ picture, which a linear head could not follow all the way. A weight of 0 takes a
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +25,12 @@ from torch import Tensor, nn
 
 from app.face.nets.heads import FRONTAL_BIN, YAW_EDGES, Critic, Frontalizer, MarginSoftmax, PoseClassifier, yaw_bins
 from training.losses import distillation
+from training.protocols import det
+
+HELD_OUT = 8
+"""One person in so many is kept out of G, to choose its step by."""
+
+STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 RELATIONS = 20.0
 """Weight of the batch's similarities in L_T, as in the training of E."""
@@ -69,7 +76,7 @@ ABLATIONS: dict[str, dict[str, float | bool]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """Cached unit embeddings float32 [n, m], ``people`` int64 [n] from 0 without gaps, ``yaw`` degrees [n].
+    """Cached unit embeddings float32 [n, m], ``people`` int64 [n] from 0, ``yaw`` degrees [n].
 
     ``said`` float32 [n, m] unit: the teachers' embeddings in the same space, where the extractor was distilled.
     """
@@ -215,6 +222,53 @@ def _generator_loss(
         straight_rows = torch.from_numpy(data.frontal)[rows]
         loss = loss + config.stay * (1 - (made * source).sum(dim=1))[straight_rows].mean()
     return loss
+
+
+def fit(data: Features, classifiers: Classifiers, config: Config) -> tuple[Frontalizer, dict[str, float]]:
+    """G trained on most people, its step chosen on the rest, and what it did for those.
+
+    A frontalizer goes too far as easily as not far enough, so that its change is scaled by the factor of
+    ``STEPS`` that gives the held-out people's profiles the lowest equal error rate against their frontal pictures.
+    """
+    seen, held_out = split_people(data)
+    g = train(seen, classifiers, config)
+    rates = {step: profile_eer(held_out, apply(scaled(g, step), held_out.embeddings)) for step in STEPS}
+    best = min(STEPS, key=lambda step: rates[step])
+    return scaled(g, best), {"step": best, "eer_raw": rates[0.0], "eer": rates[best]}
+
+
+def scaled(g: Frontalizer, step: float) -> Frontalizer:
+    """The same frontalizer with its change multiplied by ``step``; 0 makes it the identity."""
+    other = copy.deepcopy(g)
+    last = other.change[-1]
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        last.weight.mul_(step)
+        last.bias.mul_(step)
+    return other
+
+
+def profile_eer(data: Features, embeddings: NDArray[np.float32], beyond: float = 40.0) -> float:
+    """Equal error rate of profiles (absolute yaw beyond so many degrees) against every person's frontal pictures."""
+    profiles = np.flatnonzero(np.abs(data.yaw) > beyond)
+    frontal = np.flatnonzero(data.frontal)
+    frontal = frontal[:: max(1, len(frontal) // 3000)]
+    scores = embeddings[profiles] @ embeddings[frontal].T
+    mated = data.people[profiles, None] == data.people[None, frontal]
+    fmr, fnmr, _ = det(scores.ravel(), mated.ravel())
+    at = int(np.argmin(np.abs(fmr - fnmr)))
+    return float((fmr[at] + fnmr[at]) / 2)
+
+
+def split_people(data: Features, one_in: int = HELD_OUT) -> tuple[Features, Features]:
+    """Those to train on and those kept out, by person. Numbers of people stay as they are."""
+    out = data.people % one_in == one_in - 1
+    return _part(data, ~out), _part(data, out)
+
+
+def _part(data: Features, rows: NDArray[np.bool_]) -> Features:
+    said = None if data.said is None else data.said[rows]
+    return Features(data.embeddings[rows], data.people[rows], data.yaw[rows], said)
 
 
 @torch.no_grad()

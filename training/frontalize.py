@@ -25,13 +25,10 @@ from training.data.crops import MARGIN
 from training.data.store import open_store
 from training.embeddings import cached
 from training.export import save_weights, threshold_table
-from training.frontalization import Config, Features, apply, fit_classifiers, train
+from training.frontalization import Config, Features, apply, fit, fit_classifiers, split_people
 
 NAMED_SETS = ("vggface2_69", "pins105", "celeba_wild", "lag")
 """Sets whose people are known by name or folder."""
-
-HELD_OUT = 8
-"""One person in so many is kept out of G, to measure thresholds on."""
 
 
 def extractor_card(extractor: str) -> ModelCard:
@@ -56,17 +53,6 @@ def named_features(
     return Features(np.asarray(rows, np.float32), store.identity, store.yaw)
 
 
-def split_people(data: Features, one_in: int = HELD_OUT) -> tuple[Features, Features]:
-    """Those to train on and those kept out, by person; people are numbered anew from 0."""
-    out = data.people % one_in == one_in - 1
-    return _part(data, ~out), _part(data, out)
-
-
-def _part(data: Features, rows: NDArray[np.bool_]) -> Features:
-    _, people = np.unique(data.people[rows], return_inverse=True)
-    return Features(data.embeddings[rows], people.astype(np.int64), data.yaw[rows])
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--extractor", required=True, help="FILE.onnx, packaged, or a shipped model")
@@ -78,8 +64,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     card = extractor_card(args.extractor)
     config = Config(**args.config)
-    seen, unseen = split_people(named_features(card, args.crops, args.cache, args.leave_out))
-    g = train(seen, fit_classifiers(seen), config)
+    data = named_features(card, args.crops, args.cache, args.leave_out)
+    _, unseen = split_people(data)
+    g, held_out = fit(data, fit_classifiers(data), config)
     beside = Path(args.extractor).parent if args.extractor.endswith(".onnx") else Path()
     out: Path = args.out or beside
     file = f"{Path(args.extractor).stem}.frontalizer.safetensors"
@@ -89,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     facts = {
         "parts": {"frontalizer": {"architecture": "frontalizer", "kwargs": kwargs, "file": file}},
         "thresholds": table,
-        "metrics": [{"what": "thresholds", "non_mated_pairs": pairs, "config": asdict(config)}],
+        "metrics": [{"what": "thresholds", "non_mated_pairs": pairs, "config": asdict(config), **held_out}],
     }
     print(json.dumps(facts, indent=2))
     if args.extractor.endswith(".onnx"):

@@ -90,7 +90,7 @@ def _plugin(data: bytes) -> type[ImageFile]:
         if major in HEIF_SEQUENCES:
             raise AnimatedImage
         if brands & HEIF_STILLS and b"avif" not in brands:
-            return HeifImageFile  # type: ignore[no-any-return]
+            return HeifImageFile
     raise NotAnImage
 
 

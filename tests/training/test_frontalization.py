@@ -16,9 +16,12 @@ from training.frontalization import (
     ablation,
     apply,
     critic_loss,
+    fit,
     fit_classifiers,
     frontal_centres,
     gradient_penalty,
+    scaled,
+    split_people,
     train,
 )
 
@@ -127,3 +130,19 @@ def test_every_row_of_the_ablation_table_is_a_config() -> None:
 
 def test_pose_classifier_answers_one_logit_a_bin() -> None:
     assert PoseClassifier(16)(torch.randn(3, 16)).shape == (3, POSE_BINS)
+
+
+def test_a_step_of_zero_is_the_identity_and_of_one_changes_nothing() -> None:
+    data = people_seen_from_sides(people=8)
+    g = train(data, fit_classifiers(data, steps=10), Config(steps=10, batch=32, hidden=16))
+    assert np.allclose(apply(scaled(g, 0.0), data.embeddings), data.embeddings, atol=1e-6)
+    assert np.array_equal(apply(scaled(g, 1.0), data.embeddings), apply(g, data.embeddings))
+
+
+def test_the_step_is_chosen_on_people_that_g_did_not_see() -> None:
+    data = people_seen_from_sides(people=32)
+    seen, held_out = split_people(data)
+    assert not set(seen.people) & set(held_out.people)
+    _, chosen = fit(data, fit_classifiers(data, steps=100), Config(steps=120, batch=128, hidden=64))
+    assert chosen["step"] > 0
+    assert chosen["eer"] < chosen["eer_raw"]
