@@ -204,7 +204,7 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = rate * share_of_rate(step / steps)
             optimiser.zero_grad()
-            torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves backward untyped
+            torch.stack(list(losses.values())).sum().backward()
             optimiser.step()
             if (step + 1) % 50 == 0:
                 for name, value in losses.items():
