@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doubles import FailingGallery, FakeEngine, photo
 from fastapi.testclient import TestClient
 
 from app.main import create_app
 from app.settings import Settings
+from tests.doubles import FailingGallery, FakeEngine, photo
 
 LIMITS = {"threads": 2, "max_body_bytes": 3_000_000, "max_image_bytes": 2_000_000, "log_level": "error"}
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from doubles import RED, encode, photo, picture
 from fastapi.testclient import TestClient
 from PIL import Image
 from sqlalchemy import func, select
 
 from app.store.models import Base
+from tests.doubles import RED, encode, photo, picture
 
 UNKNOWN = "0199d7a4-8f3e-7c41-9d15-3a0f6f0e2b11"
 

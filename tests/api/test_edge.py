@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import structlog
-from doubles import FakeEngine, photo
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
@@ -20,6 +19,7 @@ from app import errors
 from app.api.pool import Pool
 from app.main import create_app
 from app.settings import Settings
+from tests.doubles import FakeEngine, photo
 
 KEY = "a-key-of-some-length"
 

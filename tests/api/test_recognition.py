@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from doubles import FailingGallery, encode, photo, picture
 from fastapi.testclient import TestClient
+
+from tests.doubles import FailingGallery, encode, photo, picture
 
 
 def enroll(client: TestClient, *pictures: bytes, **fields: str) -> Any:

@@ -11,7 +11,6 @@ import httpx2
 import pytest
 import schemathesis
 import uvicorn
-from doubles import FakeEngine, photo
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
@@ -24,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 from app.main import create_app
 from app.settings import Settings
+from tests.doubles import FakeEngine, photo
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 

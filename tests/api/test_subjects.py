@@ -3,13 +3,13 @@ from __future__ import annotations
 import base64
 
 import pytest
-from doubles import photo
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api import cursors
 from app.errors import BadCursor
+from tests.doubles import photo
 
 
 def enroll(client: TestClient, person: int, subject_id: str, **fields: str) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from doubles import FakeEngine, photo
 from typer.testing import CliRunner
 
 from app.cli import main
@@ -14,6 +13,7 @@ from app.service import house
 from app.settings import Settings
 from app.store.database import Database
 from app.store.lock import owning
+from tests.doubles import FakeEngine, photo
 
 
 @pytest.fixture

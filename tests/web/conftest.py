@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from doubles import FakeEngine
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from app.main import create_app
 from app.settings import Settings
+from tests.doubles import FakeEngine
 
 
 def _service(folder: Path, key: str | None = None) -> FastAPI:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from doubles import encode, photo, picture
+
+from tests.doubles import encode, photo, picture
 
 pytestmark = pytest.mark.slow
 
