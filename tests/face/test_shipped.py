@@ -1,0 +1,52 @@
+"""The models that ship: whole, within their size, and giving the vectors they gave when they were made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.face.weights import SHIPPED, ModelCard, load_part
+from app.settings import Settings
+from training.golden import golden, shipped_extractors
+
+GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))
+CARDS = shipped_extractors()
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+class TestShipped:
+    def test_every_part_loads_and_its_hash_is_the_cards(self, card: ModelCard) -> None:
+        for kind in card.parts:
+            load_part(card, kind)
+
+    def test_the_extractor_is_within_five_megabytes(self, card: ModelCard) -> None:
+        assert card.folder is not None
+        assert (card.folder / str(card.parts["extractor"].file)).stat().st_size <= 5_000_000
+
+    @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+    @pytest.mark.parametrize("runtime", ["torch", "openvino"])
+    def test_vectors_are_the_golden_ones(self, card: ModelCard, runtime: str) -> None:
+        was, now = np.array(GOLDEN[card.model_id]), np.array(golden(card, runtime))  # type: ignore[arg-type]
+        assert was @ now / np.linalg.norm(was) / np.linalg.norm(now) >= 0.9999
+
+    def test_the_card_says_what_people_need_to_know(self, card: ModelCard) -> None:
+        assert card.teachers
+        assert card.training_data
+        assert card.limits
+        assert card.licence
+        assert card.split_hashes
+        assert card.thresholds.rows[-1][0] <= 1e-5
+
+
+def test_the_default_model_ships() -> None:
+    assert Settings.model_fields["extractor"].default in {card.name for card in CARDS}
+
+
+def test_nothing_in_the_weights_folder_is_without_a_card() -> None:
+    named = {path.parent / part.file for card in CARDS for path in [card.folder / "x"] for part in card.parts.values()}  # type: ignore[operator]
+    for file in SHIPPED.glob("*/*.safetensors"):
+        assert (file.parent / "card.json").exists()
+        assert file in named or file.parent.name.startswith("landmarks")

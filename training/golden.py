@@ -1,0 +1,44 @@
+"""Write the golden vectors of every shipped extractor: what tests hold each release of a runtime to.
+
+python -m training.golden tests/face/golden.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.face.extract import load_extractor
+from app.face.runtime import Runtime
+from app.face.weights import SHIPPED, ModelCard, read_card
+
+
+def shipped_extractors() -> list[ModelCard]:
+    """The cards of all models that come with the product and embed faces."""
+    cards = (read_card(path.parent) for path in sorted(SHIPPED.glob("*/card.json")))
+    return [card for card in cards if "extractor" in card.parts]
+
+
+def chart(size: int) -> NDArray[np.uint8]:
+    """A picture that needs no file: smooth colours and a face-like arrangement of dark spots, [size, size, 3]."""
+    y, x = np.mgrid[0:size, 0:size] / size
+    planes = [160 + 60 * np.sin(3 * x + k) * np.cos(2 * y - k) for k in range(3)]
+    for cx, cy, r in ((0.34, 0.46, 0.06), (0.66, 0.46, 0.06), (0.5, 0.64, 0.05), (0.5, 0.82, 0.09)):
+        spot = np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * r**2))
+        planes = [plane - 110 * spot for plane in planes]
+    return np.clip(np.stack(planes, axis=-1), 0, 255).astype(np.uint8)
+
+
+def golden(card: ModelCard, runtime: Runtime) -> list[float]:
+    """The raw embedding of :func:`chart`, rounded to five places."""
+    (vector,) = load_extractor(card, runtime).embed(chart(card.input_size)[None])
+    return [round(float(v), 5) for v in vector]
+
+
+if __name__ == "__main__":
+    vectors = {card.model_id: golden(card, "torch") for card in shipped_extractors()}
+    Path(sys.argv[1]).write_text(json.dumps(vectors, indent=0) + "\n", encoding="utf-8")
