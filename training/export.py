@@ -1,7 +1,7 @@
 """A finished run becomes a model that ships: float16 safetensors and the card that vouches for them.
 
     python -m training.export --run RUN --name fast --facts training/cards/fast.json \\
-        --crops DIR --left-out DIR --targets DIR --landmarks app/weights/landmarks-profile --out app/weights
+        --crops DIR --leave-out DIR --targets DIR --landmarks app/weights/landmarks-profile --out app/weights
 
 G is trained here with the classifiers of the run (none with ``--no-frontalizer``). The FMR -> threshold table comes
 from frontalized embeddings of people whom no training saw: those left out because they are people of a test set,
@@ -130,12 +130,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--crops", type=Path, required=True)
-    parser.add_argument("--left-out", type=Path, required=True)
+    parser.add_argument("--leave-out", type=Path, required=True)
     parser.add_argument("--landmarks", type=Path, required=True)
     parser.add_argument("--targets", type=Path, required=True, help="folder of training.targets")
     parser.add_argument("--frontalizer", type=json.loads, default={}, help="JSON: fields of its Config that differ")
     parser.add_argument("--no-frontalizer", action="store_true")
-    parser.add_argument("--metrics", type=Path, help="metrics.json of training.evaluate, for the card")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(argv)
     facts = json.loads(args.facts.read_text(encoding="utf-8"))
@@ -148,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     parts: dict[str, Mapping[str, Tensor]] = {"extractor": branch.extractor.state_dict()}
     facts["architectures"] = {"extractor": {"architecture": "edgenext", "kwargs": {"width": width}}}
-    strangers = left_out_people(args.crops, args.left_out)
+    strangers = left_out_people(args.crops, args.leave_out)
     vectors = embed_store(branch.extractor, strangers)
     chosen: dict[str, float] = {}
     if not args.no_frontalizer:
@@ -162,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     facts["split_hashes"] = {
         name: found["kept_sha256"] for name, found in json.loads(SPLITS.read_text())["sets"].items()
     }
-    facts["metrics"] = json.loads(args.metrics.read_text()) if args.metrics else []
+    facts["metrics"] = []
     if chosen:
         facts["metrics"].append({"what": "frontalizer, people it did not see, profiles to frontal", **chosen})
     facts["metrics"].append({"what": "thresholds", "non_mated_pairs": pairs, "people": strangers.identities})
@@ -175,7 +174,7 @@ def _frontalizer(
 ) -> tuple[Frontalizer, dict[str, float]]:
     """G for the people that E was trained with, by the classifiers it was trained with; and how its step was chosen."""
     sets = tuple(name for name in state["config"]["sets"] if name not in UNNAMED)
-    dropped = {name: (args.left_out / f"{name}.txt").read_text(encoding="utf-8").splitlines() for name in sets}
+    dropped = {name: (args.leave_out / f"{name}.txt").read_text(encoding="utf-8").splitlines() for name in sets}
     store = open_store(args.crops, sets, dropped)
     classifiers = Classifiers(branch.extractor.width, store.identities)
     classifiers.identity.load_state_dict(branch.identity.state_dict())

@@ -15,7 +15,7 @@ import argparse
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -249,7 +249,7 @@ def read_config(path: Path | None) -> Config:
     return Config(**values)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("config", type=Path, nargs="?")
     parser.add_argument("--crops", type=Path, required=True)
@@ -259,7 +259,7 @@ def main() -> None:
     parser.add_argument("--stage", choices=["blocks", "joint", "all"], default="all")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=0)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     config = read_config(args.config)
     rank = join()
     torch.manual_seed(config.seed)

@@ -9,7 +9,7 @@ writes ``OUT/<set>_<teacher>.npy``, float16 [n, width] unit embeddings of the pl
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,14 +61,14 @@ def principal_directions(wide: NDArray[np.float16], width: int, sample: int = 20
     return np.asarray(vectors[:, np.argsort(values)[::-1][:width]], np.float32)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--crops", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--teacher", action="append", required=True, help="NAME=FILE.onnx, or NAME=FILE.onnx:STD")
     parser.add_argument("--sets", nargs="+", required=True)
     parser.add_argument("--no-mirror", action="store_true", help="leave the mirrored pictures out: half the time")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     for teacher_argument in args.teacher:
         name, _, rest = teacher_argument.partition("=")
