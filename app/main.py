@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -67,6 +67,7 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
         summary="Self-hosted face recognition that still knows you from the side",
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.settings, app.state.metrics = settings, Metrics()
@@ -75,13 +76,17 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
     for guarded in (recognition.router, subjects.router, collections.router):
         app.include_router(guarded, dependencies=[Depends(require_key)])
     app.include_router(operations.router)
-    if WEB.is_dir():
-        app.mount("/web", StaticFiles(directory=WEB), name="web")
-        app.add_api_route(
-            "/", lambda: FileResponse(WEB / "index.html"), methods=["GET", "HEAD"], include_in_schema=False
-        )
+    app.mount("/web", StaticFiles(directory=WEB), name="web")
+    # Swagger UI from a package: the page works without the internet and tells nobody that it was opened.
+    app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]), name="swagger")
+    for path, page in (("/", "index.html"), ("/docs", "docs.html")):
+        app.add_api_route(path, _page(WEB / page), methods=["GET", "HEAD"], include_in_schema=False)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _page(file: Path) -> Callable[[], FileResponse]:
+    return lambda: FileResponse(file)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -20,12 +20,6 @@ _PAGE: Final = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 )
-# The page of /docs is FastAPI's: it loads Swagger UI from a CDN and starts it with an inline script.
-_DOCS: Final = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; "
-    "style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; img-src 'self' data: https://fastapi.tiangolo.com; "
-    "frame-ancestors 'none'"
-)
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -56,7 +50,7 @@ class Edge:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
-                headers["Content-Security-Policy"] = _DOCS if scope["path"] == "/docs" else _PAGE
+                headers["Content-Security-Policy"] = _PAGE
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -51,6 +52,10 @@ def markup() -> Markup:
     return Markup((WEB / "index.html").read_text("utf-8"))
 
 
+def _policy_of(answer: Any) -> dict[str, set[str]]:
+    return policy(answer.headers["content-security-policy"])
+
+
 def policy(header: str) -> dict[str, set[str]]:
     parts = [part.split() for part in header.split(";") if part.strip()]
     return {name: set(sources) for name, *sources in parts}
@@ -80,6 +85,19 @@ def test_the_root_is_the_page_and_no_part_of_the_api(reader: TestClient) -> None
 def test_the_page_loads_its_own_files_only_and_holds_no_inline_code(markup: Markup) -> None:
     assert markup.inline == []
     assert {load.removeprefix("/web/") for load in markup.loads} <= set(FILES)
+
+
+def test_the_documentation_needs_this_server_only(reader: TestClient) -> None:
+    answer = reader.get("/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    page = Markup(answer.text)
+    assert page.inline == []
+    assert {load.rpartition("/")[2] for load in page.loads} >= {"swagger-ui.css", "swagger-ui-bundle.js", "docs.js"}
+    for load in page.loads:
+        assert re.match("/[^/]", load), "only this origin"
+        answer = reader.get(load)
+        assert (answer.status_code, bool(answer.content)) == (200, True), load
+        assert all(sources <= {"'self'", "'none'", "blob:", "data:"} for sources in _policy_of(answer).values())
 
 
 def test_files_name_no_address_beyond_this_server() -> None:

@@ -206,3 +206,12 @@ def test_no_panel_is_wider_than_the_screen_and_tabs_work_by_keyboard(page: Any, 
         assert page.get_by_role("tab", name=name).get_attribute("aria-selected") == "true"
         assert page.get_by_role("tabpanel", name=name).is_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_documentation_shows_every_request_and_sends_one(page: Any) -> None:
+    page.goto("/docs")
+    page.locator(".opblock").filter(has_text="/healthz").locator(".opblock-summary-control").click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    page.locator(".live-responses-table .response-col_status").get_by_text("200").wait_for()
+    assert page.locator(".opblock").count() >= 15
