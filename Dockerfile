@@ -35,5 +35,5 @@ VOLUME /data
 EXPOSE 8000
 # The service listens beyond loopback here, so it refuses to start without FRONTALIS_API_KEY.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
-  CMD ["python", "-c", "import httpx; httpx.get('http://127.0.0.1:8000/healthz').raise_for_status()"]
+  CMD ["python", "-c", "import httpx2; httpx2.get('http://127.0.0.1:8000/healthz').raise_for_status()"]
 CMD ["frontalis", "serve"]
