@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from app.errors import WeightsError
 from app.face.align import CROP_SIZE, TEMPLATE, align, similarity, warp
-from app.face.detect import Detector, DetectorSettings, looked_at_size
+from app.face.cascade import DetectorSettings
+from app.face.detect import Detector, looked_at_size
 from app.face.extract import Extractor, load_extractor, onnx_card, packaged_card, recut, unit
 from app.face.faces import Detection, Face, Picture, Pose
-from app.face.nets.refiner import SIDE
 from app.face.pose import pose_from_points
 from app.face.quality import quality_of
-from app.face.refine import LandmarkRefiner, Refined, TwoLookRefiner
+from app.face.refine import LANDMARKS, LandmarkRefiner, Refined, refiner_of
 from app.face.runtime import FromPixels, Runtime, run_with
 from app.face.thresholds import ThresholdTable
 from app.face.weights import SHIPPED, ModelCard, completed, find_card, load_part, read_card
@@ -36,9 +36,6 @@ EstimatePose = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """Aligned crops uint8 [n, 112, 112, 3] to yaw, pitch, roll [n, 3] in degrees."""
 
 PACKAGED: Final = "packaged"
-
-LANDMARKS: Final = "landmarks-profile"
-"""The refiner for every model whose card brings none."""
 
 
 class Engine:
@@ -87,14 +84,13 @@ class Engine:
         frontalizer = load_part(card, "frontalizer") if "frontalizer" in card.parts else None
         pose = load_part(card, "pose") if "pose" in card.parts else None
         looker = card if "landmarks" in card.parts else read_card(SHIPPED / LANDMARKS)
-        refiner = run_with(runtime, load_part(looker, "landmarks"), (1, SIDE, SIDE, 3), threads, device)
         shape = (1, CROP_SIZE, CROP_SIZE, 3)
         return cls(
             Detector.load(cache, detector, runtime, threads, device),
             load_extractor(card, runtime, threads, device),
             _over_arrays(frontalizer) if frontalizer else None,
             run_with(runtime, FromPixels(pose, card.mean, card.std), shape, threads, device) if pose else None,
-            TwoLookRefiner(refiner),
+            refiner_of(looker, runtime, threads, device),
             completed(card, looker),
             runtime if device == "cpu" else f"torch {device}",
         )

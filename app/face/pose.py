@@ -2,7 +2,8 @@
 
 The axis from the eyes' middle to the mouth's middle gives the roll; with it undone, the nose's distance from
 that axis against the distance of the eyes gives the yaw, and its place along the axis the pitch. ``DEPTH``,
-``STEEPNESS`` are fitted to 57,000 labelled faces: the yaw is 2 degrees off in the median with good points.
+``STEEPNESS`` are fitted to the 30,257 labelled faces of VGGFace2 (69 people) and CelebA (299 people): with the
+labels' points the yaw is 2.1 degrees off in the median, the pitch 3.4.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from app.face.faces import Pose
 DEPTH: Final = 2.0
 """tan(yaw) for one nose offset over one eye distance: how far the nose stands before the eyes."""
 
-STEEPNESS: Final = 62.6
+STEEPNESS: Final = 65.1
 """Degrees of pitch for one eyes-to-mouth length."""
 
 LEVEL: Final = 0.495

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.face.align import warp
 from app.face.faces import Detection, Pose
-from app.face.nets.refiner import SIDE, box_matrix, landmarks_of, points_matrix, pose_of
-from app.face.runtime import Network
+from app.face.nets.refiner import SIDE, box_matrix, landmarks_of, points_matrix, pose_of, score_of
+from app.face.runtime import Network, Runtime, run_with
+from app.face.weights import SHIPPED, ModelCard, load_part, read_card
+
+LANDMARKS: Final = "landmarks-profile"
+"""The refiner for every model whose card brings none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Refined:
-    """Points float32 [5, 2] in pixels of the picture, and the head's angles."""
+    """Points float32 [5, 2] in pixels of the picture, the head's angles, and how much the box shows a face, 0-1.
+
+    ``score`` tells a box that is off from one that is right; of things that are no face it knows little (a cup of
+    coffee gets 0.998).
+    """
 
     landmarks: NDArray[np.float32]
     pose: Pose
+    score: float
 
 
 class LandmarkRefiner(Protocol):
@@ -42,14 +51,25 @@ class TwoLookRefiner:
 
     def _one(self, picture: NDArray[np.uint8], face: Detection) -> Refined:
         matrix = box_matrix(np.asarray(face.box))
-        points = landmarks_of(self._look(picture, matrix), matrix[None])[0]
+        answer = self._look(picture, matrix)
+        points, score = landmarks_of(answer, matrix[None])[0], float(score_of(answer)[0])
         try:
             matrix = points_matrix(points)
         except ValueError:  # the points coincide: there is no crop to look at again
-            return Refined(face.landmarks, Pose(0.0, 0.0, 0.0))
+            return Refined(face.landmarks, Pose(0.0, 0.0, 0.0), 0.0)
         answer = self._look(picture, matrix)
         yaw, pitch, roll = (float(angle) for angle in pose_of(answer, matrix[None])[0])
-        return Refined(landmarks_of(answer, matrix[None])[0], Pose(yaw, pitch, roll))
+        return Refined(landmarks_of(answer, matrix[None])[0], Pose(yaw, pitch, roll), score)
 
     def _look(self, picture: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
         return self._network(warp(picture, matrix, SIDE)[None])
+
+
+def shipped_refiner(runtime: Runtime, streams: int, device: str) -> TwoLookRefiner:
+    """That of ``LANDMARKS``. Raises ``WeightsError`` when its file was altered."""
+    return refiner_of(read_card(SHIPPED / LANDMARKS), runtime, streams, device)
+
+
+def refiner_of(card: ModelCard, runtime: Runtime, streams: int, device: str) -> TwoLookRefiner:
+    """The part ``landmarks`` of ``card``, made ready to run."""
+    return TwoLookRefiner(run_with(runtime, load_part(card, "landmarks"), (1, SIDE, SIDE, 3), streams, device))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.face.detect import DetectorSettings
+from app.face.cascade import DetectorSettings
 from app.face.engine import Engine
 from app.settings import Settings
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from app.errors import WeightsError
 from app.face import published
 from app.face.boxes import overlaps
+from app.face.cascade import NOTHING, Candidates, DetectorSettings
 from app.face.decode import decode
-from app.face.detect import Detector, DetectorSettings
+from app.face.detect import Detector, agreed_on
 from app.face.faces import Detection
 from app.face.nets.mtcnn import NETWORKS, ONet, PNet, RNet
 from app.face.plain import detect_plainly
@@ -86,6 +87,30 @@ def test_tight_profiles_are_found(detector: Detector, photographs: Path) -> None
 def test_a_face_that_fills_the_frame_is_found(detector: Detector, astronaut: NDArray[np.uint8]) -> None:
     (x0, y0, x1, y1) = (round(v) for v in PUBLISHED["astronaut"][0])
     assert detector.detect([np.ascontiguousarray(astronaut[y0:y1, x0:x1])])[0]
+
+
+@pytest.mark.parametrize("name", ["chelsea", "coffee", "coins", "page"])
+def test_nobody_in_pictures_of_things(detector: Detector, name: str) -> None:
+    picture = np.asarray(getattr(pytest.importorskip("skimage.data"), name)())
+    colour = picture if picture.ndim == 3 else np.dstack([picture] * 3)
+    assert detector.detect([np.ascontiguousarray(colour)]) == [[]]
+
+
+def place(score: float, *box: float) -> Candidates:
+    return Candidates(np.array([box]), np.array([score]), np.zeros((1, 5, 2)))
+
+
+def test_looks_agree_on_what_most_of_them_see() -> None:
+    here, there = (10, 10, 60, 60), (100, 10, 160, 70)
+    agreed = agreed_on([place(0.9, *here), place(0.8, *there), place(0.95, 12, 9, 61, 62), place(0.6, *here)], 40)
+    assert agreed.boxes.tolist() == [[12, 9, 61, 62]]
+    assert agreed.scores.tolist() == [0.95]
+
+
+def test_a_face_seen_once_or_small_is_none() -> None:
+    assert not len(agreed_on([place(1.0, 10, 10, 60, 60), NOTHING, NOTHING], 40).boxes)
+    assert not len(agreed_on([place(1.0, 10, 10, 40, 40)] * 6, 40).boxes)
+    assert not len(agreed_on([NOTHING], 40).boxes)
 
 
 def test_batches_do_not_matter(detector: Detector, astronaut: NDArray[np.uint8]) -> None:

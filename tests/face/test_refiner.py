@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.face.align import TEMPLATE, similarity
 from app.face.decode import decode
 from app.face.detect import Detector
-from app.face.engine import LANDMARKS, Engine
+from app.face.engine import Engine
 from app.face.extract import packaged_card
 from app.face.nets.refiner import (
     DEGREES,
@@ -29,7 +29,7 @@ from app.face.nets.refiner import (
     pose_of,
     score_of,
 )
-from app.face.refine import TwoLookRefiner
+from app.face.refine import LANDMARKS, TwoLookRefiner
 from app.face.runtime import run_with
 from app.face.weights import SHIPPED, completed, load_part, read_card
 
@@ -131,6 +131,17 @@ def test_points_hardly_depend_on_how_the_box_lies(
     moved = [(x0 + dx, y0 + dy, x1 + dx, y1 + dy) for dx in (-off, off) for dy in (-off, off)]
     found = shipped.refine([(astronaut, replace(face, box=box)) for box in moved])
     assert np.stack([f.landmarks for f in found]).std(axis=0).max() < 0.02 * (x1 - x0)
+
+
+def test_a_box_that_misses_the_face_scores_low(
+    shipped: TwoLookRefiner, detector: Detector, astronaut: NDArray[np.uint8]
+) -> None:
+    (face,) = detector.detect([astronaut])[0]
+    x0, y0, x1, y1 = face.box
+    beside = replace(face, box=(x0 + (x1 - x0), y0, x1 + (x1 - x0), y1))
+    right, wrong = shipped.refine([(astronaut, face), (astronaut, beside)])
+    assert right.score > 0.9
+    assert wrong.score < 0.5
 
 
 def test_a_model_without_a_refiner_gets_the_shipped_one_and_says_so(engine: Engine) -> None:
