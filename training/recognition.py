@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from app.face.nets.edgenext import EdgeNeXt
 from app.face.nets.heads import MarginSoftmax, PoseClassifier, yaw_bins
+from app.face.weights import SHIPPED, find_card, load_part
 from training.batches import Ahead, Batch, batches, side_view_weights
 from training.blocks import chained_cosine, error_weights, stage_scales, unit_losses
 from training.checkpoint import Run
@@ -257,6 +258,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="the ONNX teacher of stage one")
     parser.add_argument("--targets", type=Path, required=True, help="folder of training.targets")
     parser.add_argument("--stage", choices=["blocks", "joint", "all"], default="all")
+    parser.add_argument("--start-from", help="a shipped model whose extractor is trained further (stage joint)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args(argv)
@@ -273,6 +275,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     store = open_store(args.crops, config.sets, left_out)
     branch = MainBranch(config.width, store.identities, config.margin).to(device)
     branch.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs forget this one
+    if args.start_from:
+        shipped = load_part(find_card(args.start_from, [SHIPPED]), "extractor")
+        branch.extractor.load_state_dict(shipped.state_dict())
     run = Run(args.out, rank)
     print(f"{len(store)} pictures, {store.identities} people, {(store.identity >= 0).sum()} with identity", flush=True)
     if args.stage in {"blocks", "all"}:
