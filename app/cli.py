@@ -66,6 +66,11 @@ def _reasons() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
+@main.callback()
+def _start() -> None:
+    logs.configure_for_commands()
+
+
 @main.command()
 def serve() -> None:
     """Run the service. Settings come from the environment: see README."""

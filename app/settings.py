@@ -19,7 +19,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         default_factory=lambda: user_data_path("frontalis"),
-        description="Where everything that is kept lies: database, secret, converted weights.",
+        description="Where everything that is kept lies: database, secret, index, converted weights.",
     )
     database_url: str = Field(
         default="",

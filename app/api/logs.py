@@ -1,4 +1,4 @@
-"""One JSON object a line on standard output, ours and the libraries' alike."""
+"""The server: one JSON object a line on standard output, ours and the libraries' alike. Commands: warnings."""
 
 from __future__ import annotations
 
@@ -41,6 +41,20 @@ def configure(level: str) -> None:
     root.handlers, root.level = [handler], logging.getLevelName(level.upper())
     # Alembic tells each statement it considers; the migration that ran is in our own start line.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def configure_for_commands() -> None:
+    """Warnings and worse, to standard error: standard output is the command's answer."""
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, _from_warnings, structlog.dev.ConsoleRenderer(colors=False)],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
+
+
+def _from_warnings(_logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if name in ("debug", "info"):
+        raise structlog.DropEvent
+    return event
 
 
 def _one_line(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -66,11 +66,18 @@ class FaissGallery:
 
     def fingerprint(self, collection: int) -> tuple[int, int]:
         """How many templates, and ``snapshot.fingerprint`` of them: equal to the rows', or rebuild."""
-        partition = self._partitions.get(collection)
-        if partition is None:
-            return 0, 0
-        templates, subjects = partition.ids()
+        templates, subjects = self.ids(collection)
         return len(templates), snapshot.fingerprint(templates, subjects)
+
+    def collections(self) -> list[int]:
+        """Collections that were ever added to and not dropped."""
+        with self._lock:
+            return list(self._partitions)
+
+    def ids(self, collection: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Templates and their subjects [n] that the collection holds, in no order."""
+        partition = self._partitions.get(collection)
+        return partition.ids() if partition else (np.zeros(0, np.int64), np.zeros(0, np.int64))
 
     def save(self, path: Path, change: int) -> None:
         """Write a snapshot that holds every change up to ``change`` (and perhaps later ones).

@@ -13,6 +13,7 @@ from app.service.index import Index
 from app.service.loading import load_engine
 from app.service.machine import prepare
 from app.service.parts import Engine, Parts
+from app.service.snapshots import Snapshots
 from app.settings import Settings
 from app.store import migrate
 from app.store.database import Database
@@ -41,7 +42,12 @@ def opened(
             raise StoreError("The database is empty or of another version: run `frontalis migrate`")
         engine = engine or load_engine(settings)
         gallery = gallery or FaissGallery(engine.width)
-        index = Index(gallery, database, engine.model_id)
+        snapshots = None
+        if isinstance(gallery, FaissGallery):
+            snapshots = Snapshots(gallery, settings.data_dir / "index", engine.model_id, own)
+        index = Index(gallery, database, engine.model_id, snapshots)
         stack.callback(index.close)
-        index.rebuild()
+        index.fill()
+        if snapshots is not None:
+            snapshots.tidy()
         yield Parts(settings, engine, database, index)

@@ -13,8 +13,9 @@ import structlog
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from app.errors import FrontalisError, GalleryError
+from app.errors import FrontalisError, GalleryError, StoreError
 from app.gallery.contract import Gallery, Hit
+from app.service.snapshots import Snapshots
 from app.store import queries
 from app.store.database import Database
 
@@ -50,8 +51,9 @@ class Index:
     index after the deletion that followed it.
     """
 
-    def __init__(self, gallery: Gallery, database: Database, model_id: str) -> None:
+    def __init__(self, gallery: Gallery, database: Database, model_id: str, snapshots: Snapshots | None = None) -> None:
         self._gallery, self._database, self._model_id = gallery, database, model_id
+        self._snapshots = snapshots
         self._lock = threading.Lock()
         self._ready = False
         self._seen: set[int] = set()
@@ -94,6 +96,11 @@ class Index:
         except Exception as error:
             self._ready = False
             raise GalleryError("The rows are written, the index failed; it is being rebuilt", written=True) from error
+        self._note(len(change.told))
+
+    def _note(self, changes: int) -> None:
+        if self._snapshots is not None:
+            self._snapshots.changed(changes)
 
     def search(self, collection: int, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
         """The ``k`` best subjects for each of the unit ``vectors`` [n, width]. Raises ``GalleryError``."""
@@ -105,6 +112,43 @@ class Index:
         except Exception as error:
             self._ready = False
             raise GalleryError from error
+
+    def fill(self) -> None:
+        """At start: from the snapshot where it agrees with the rows, else from the rows.
+
+        Raises ``GalleryError``, ``StoreError``.
+        """
+        if not self._restored():
+            log.info("index built", templates=self.rebuild())
+
+    def _restored(self) -> bool:
+        if self._snapshots is None:
+            return False
+        with self._lock:
+            try:
+                with self._database.reading() as session:
+                    found = self._snapshots.restore(session)
+                    self._seen.update(row.id for row in queries.all_collections(session))
+            except StoreError:
+                raise
+            except Exception as error:
+                self._snapshots.refuse(type(error).__name__)
+                return False
+            self._ready = found is not None
+        if found is not None:
+            log.info("index restored", templates=found.templates, added=found.added, removed=found.removed)
+        return self._ready
+
+    def keep(self) -> None:
+        """Write a snapshot if it is time; no request waits for it. A failure is logged: the rows are the truth."""
+        if self._ready and self._snapshots is not None and self._snapshots.due():
+            self._save(self._snapshots)
+
+    def _save(self, snapshots: Snapshots) -> None:
+        try:
+            snapshots.save()
+        except Exception as error:
+            log.error("snapshot not saved", error=type(error).__name__)
 
     def rebuild(self) -> int:
         """Fill the gallery from the rows. Answers how many templates it holds. Raises ``GalleryError``."""
@@ -124,21 +168,28 @@ class Index:
             except Exception as error:
                 raise GalleryError("The index could not be rebuilt") from error
             self._ready = True
+            self._note(total)
             return total
 
     def close(self) -> None:
-        """Let go of the gallery."""
+        """Write the last changes to the snapshot and let go of the gallery."""
         with self._lock:
-            self._ready = False
+            ready, self._ready = self._ready, False
+            if ready and self._snapshots is not None:
+                self._save(self._snapshots)
             self._gallery.close()
 
 
 def keep_ready(index: Index, stop: threading.Event) -> None:
-    """Rebuild the index whenever it failed, until ``stop``: at once, then ever less often, at most every 30 s."""
+    """Until ``stop``: save the index now and then, and rebuild it whenever it failed.
+
+    At once, then ever less often, at most every 30 s.
+    """
     pause = FIRST_PAUSE
     while not stop.wait(pause):
         if index.ready:
             pause = FIRST_PAUSE
+            index.keep()
             continue
         try:
             templates = index.rebuild()

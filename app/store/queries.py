@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,13 +119,43 @@ def all_vectors(session: Session, model_id: str, width: int) -> Iterator[Vectors
             return
         last = (rows[-1][0], rows[-1][1])
         for collection in sorted({row[0] for row in rows}):
-            part = [row for row in rows if row[0] == collection]
-            yield Vectors(
-                collection,
-                np.array([row[1] for row in part], np.int64),
-                np.array([row[2] for row in part], np.int64),
-                np.frombuffer(b"".join(row[3] for row in part), "<f4").reshape(len(part), width),
-            )
+            yield _vectors(collection, [row[1:] for row in rows if row[0] == collection], width)
+
+
+def vectors_of_templates(
+    session: Session, collection: int, templates: NDArray[np.int64], width: int
+) -> Iterator[Vectors]:
+    """The vectors of these templates (row ids) in batches; those that are gone are left out."""
+    columns = (Template.id, Template.subject_id, Template.frontalized)
+    for start in range(0, len(templates), BATCH):
+        wanted = templates[start : start + BATCH].tolist()
+        rows = session.execute(
+            select(*columns).where(Template.collection_id == collection, Template.id.in_(wanted)).order_by(Template.id)
+        ).all()
+        yield _vectors(collection, rows, width)
+
+
+def _vectors(collection: int, rows: Sequence[Any], width: int) -> Vectors:
+    return Vectors(
+        collection,
+        np.array([row[0] for row in rows], np.int64),
+        np.array([row[1] for row in rows], np.int64),
+        np.frombuffer(b"".join(row[2] for row in rows), "<f4").reshape(len(rows), width),
+    )
+
+
+def template_ids(session: Session, collection: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row ids of all templates of a collection and of their subjects [n], in no order.
+
+    By way of the subjects: their index answers alone, without a page of the vectors being read.
+    """
+    owners = select(Subject.id).where(Subject.collection_id == collection)
+    query = select(Template.id, Template.subject_id).where(Template.subject_id.in_(owners))
+    parts = [
+        np.array(part, np.int64) for part in session.execute(query.execution_options(yield_per=BATCH)).partitions()
+    ]
+    pairs = np.concatenate([np.zeros((0, 2), np.int64), *parts])
+    return pairs[:, 0], pairs[:, 1]
 
 
 def forget_templates(session: Session, collection: Collection, where: ColumnElement[bool]) -> list[int]:

@@ -1,0 +1,135 @@
+"""The in-process index on the disk, so that a start reads it instead of building it. Rows remain the truth.
+
+A template's vector never changes under one model id, so a snapshot follows the rows by ids alone: what they
+lack goes, what they have more comes. A file of another model is never read, it has another name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from sqlalchemy.orm import Session
+
+from app.gallery.faiss import FaissGallery
+from app.gallery.snapshot import fingerprint
+from app.store import queries
+
+log = structlog.get_logger("frontalis.index")
+
+SAVE_CHANGES: Final = 1000
+"""Changes after which a snapshot is written."""
+SAVE_SECONDS: Final = 300.0
+"""Seconds after which it is written for a single change: so long the file may hold what was deleted."""
+PROBES: Final = 64
+SAME: Final = 0.99
+"""Cosine of a row's vector and the same one in the index, which keeps half precision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """``added`` and ``removed``: templates by which the snapshot was behind the rows."""
+
+    templates: int
+    added: int
+    removed: int
+
+
+class Snapshots:
+    """Reads and, for the ``own``er of the database, writes the snapshot of one gallery for one model."""
+
+    def __init__(self, gallery: FaissGallery, folder: Path, model_id: str, own: bool) -> None:
+        self._gallery, self._folder, self._model_id = gallery, folder, model_id
+        self._path = folder / f"{hashlib.sha256(model_id.encode()).hexdigest()[:16]}.snapshot"
+        self._own = own
+        self._changes = self._saved = 0
+        self._saved_at = time.monotonic()
+
+    def restore(self, session: Session) -> Restored | None:
+        """Fill the gallery from the snapshot and bring it to the rows.
+
+        None, and an empty gallery, where the snapshot is missing, not whole or not of these rows.
+        """
+        if not self._path.exists():
+            return None
+        if self._gallery.restore(self._path) is None:
+            self.refuse("it is not whole, or another version wrote it")
+            return None
+        restored = self._follow(session)
+        if restored is None:
+            return None
+        self.changed(restored.added + restored.removed)
+        return restored
+
+    def _follow(self, session: Session) -> Restored | None:
+        collections = [row.id for row in queries.all_collections(session) if row.model_id == self._model_id]
+        for collection in set(self._gallery.collections()) - set(collections):
+            self._gallery.drop(collection)
+        total = added = removed = 0
+        for collection in collections:
+            templates, subjects = queries.template_ids(session, collection)
+            held, _ = self._gallery.ids(collection)
+            removed += self._gallery.remove(collection, np.setdiff1d(held, templates))
+            if not self._finds(session, collection, np.intersect1d(held, templates)):
+                self.refuse("it holds other vectors than the rows")
+                return None
+            missing = np.setdiff1d(templates, held)
+            for part in queries.vectors_of_templates(session, collection, missing, self._gallery.width):
+                self._gallery.add(part.collection, part.templates, part.subjects, part.vectors)
+                added += len(part.templates)
+            if self._gallery.fingerprint(collection) != (len(templates), fingerprint(templates, subjects)):
+                self.refuse("it holds other templates than the rows")
+                return None
+            total += len(templates)
+        return Restored(total, added, removed)
+
+    def _finds(self, session: Session, collection: int, templates: NDArray[np.int64]) -> bool:
+        """Whether the newest of these sorted templates, and some older ones, find themselves.
+
+        Another database, or one put back to an earlier day, may have the same ids for other people.
+        """
+        spread = templates[np.linspace(0, max(len(templates) - 1, 0), min(PROBES, len(templates)), dtype=np.int64)]
+        probes = np.union1d(templates[-PROBES:], spread)
+        for part in queries.vectors_of_templates(session, collection, probes, self._gallery.width):
+            found = self._gallery.search(collection, part.vectors, 1)
+            if any(not hits or hits[0].score < SAME for hits in found):
+                return False
+        return True
+
+    def refuse(self, reason: str) -> None:
+        """Forget what was read of the snapshot, and say why."""
+        for collection in self._gallery.collections():
+            self._gallery.drop(collection)
+        log.warning("snapshot not used", reason=reason)
+
+    def changed(self, number: int) -> None:
+        """So many more changes of the gallery are not in the file. Callers take turns."""
+        self._changes += number
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        unsaved = self._changes - self._saved
+        return unsaved >= SAVE_CHANGES or (unsaved > 0 and time.monotonic() - self._saved_at >= SAVE_SECONDS)
+
+    def save(self) -> None:
+        """Write the file if anything changed and it is ours to write; no change waits. Raises ``GalleryError``."""
+        changes, started = self._changes, time.monotonic()
+        if not self._own or changes == self._saved:
+            return
+        self._saved_at = started
+        self._gallery.save(self._path, 0)  # ids tell what it lacks, so it needs no number
+        self._saved = changes
+        log.info("snapshot saved", seconds=round(time.monotonic() - started, 3))
+
+    def tidy(self) -> None:
+        """Remove snapshots of other models and what a crash left half written: they hold vectors too."""
+        if self._own and self._folder.is_dir():
+            for path in self._folder.iterdir():
+                if path != self._path:
+                    path.unlink(missing_ok=True)
