@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from app.face.cascade import DetectorSettings
 from app.face.detect import looked_at
 from app.face.engine import PACKAGED, Engine
-from app.face.plain import detect_plainly
+from app.face.plain import Networks, detect_plainly
 from app.face.published import load_mtcnn
 
 SIZES: Final = {"vga": (640, 480), "full-hd": (1920, 1080)}
@@ -66,12 +67,9 @@ def bench_pipeline(
         for name, size in SIZES.items():
             for faces in (1, 5):
                 picture = composed(portrait, size, faces)
-                seen = looked_at(picture, settings.max_side)
                 found = engine.pictures([picture])[0]
                 crops = np.zeros((len(found.faces), *engine.crop_shape), np.uint8)
-                plainly = partial(
-                    detect_plainly, networks, seen, settings.min_face, settings.factor, settings.thresholds
-                )
+                plainly = partial(_plainly, networks, picture, settings)
                 detect, plain = _timed(partial(engine.detect, [picture]), repeats), _timed(plainly, repeats)
                 fast = _timed(partial(engine.embed, crops), repeats)
                 slow = _timed(partial(eager.embed, crops), repeats)
@@ -93,6 +91,12 @@ def bench_pipeline(
         return {"model_id": engine.model_id, "runtime": engine.runtime, "detector": engine.detector, "rows": rows}
     finally:
         torch.set_num_threads(threads)
+
+
+def _plainly(networks: Networks, picture: NDArray[np.uint8], settings: DetectorSettings) -> NDArray[np.float64]:
+    """The plain port with the detector's settings, from the same picture: making it smaller is part of both."""
+    seen = looked_at(picture, settings.max_side)
+    return detect_plainly(networks, seen, settings.min_face, settings.factor, settings.thresholds)
 
 
 def _timed(work: Callable[[], object], repeats: int) -> float:

@@ -12,8 +12,9 @@ Boxes = NDArray[np.float64]
 
 def overlaps(a: Boxes, b: Boxes, over: Literal["union", "smaller"] = "union") -> NDArray[np.float64]:
     """Intersection of each of ``a`` with each of ``b`` over their union, or over the smaller of the two: [n, m]."""
-    corner = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    shared = np.clip(corner, 0, None).prod(axis=2)
+    wide = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])
+    high = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])
+    shared = np.maximum(wide, 0) * np.maximum(high, 0)
     sizes_a, sizes_b = areas(a)[:, None], areas(b)[None, :]
     whole = np.minimum(sizes_a, sizes_b) if over == "smaller" else sizes_a + sizes_b - shared
     return shared / np.maximum(whole, 1e-9)
