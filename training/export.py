@@ -3,7 +3,7 @@
     python -m training.export --run RUN --name fast --facts training/cards/fast.json \\
         --crops DIR --leave-out DIR --targets DIR --landmarks app/weights/landmarks-profile --out app/weights
 
-G is trained here with the classifiers of the run (none with ``--no-frontalizer``). The FMR -> threshold table comes
+G is trained here too (none with ``--no-frontalizer``). The FMR -> threshold table comes
 from frontalized embeddings of people whom no training saw: those left out because they are people of a test set,
 on other pictures than the test's, scored within each set since two sets may hold the same person twice.
 """
@@ -30,10 +30,12 @@ from app.face.weights import ModelCard, read_card, write_card
 from training.data.augment import PLAIN, augment
 from training.data.store import UNNAMED, CropStore, open_store
 from training.embeddings import unit
-from training.frontalization import Classifiers, Features, apply, fit
 from training.frontalization import Config as FrontalizerConfig
+from training.frontalization import Features, apply, fit
 from training.recognition import MainBranch, pixels
-from training.targets import joint_targets
+
+NOT_THE_SAME = 0.4
+"""Two people whose mean embeddings by the teacher are less alike than this are surely two."""
 
 SPLITS = Path(__file__).parent / "data" / "splits.json"
 
@@ -148,11 +150,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parts: dict[str, Mapping[str, Tensor]] = {"extractor": branch.extractor.state_dict()}
     facts["architectures"] = {"extractor": {"architecture": "edgenext", "kwargs": {"width": width}}}
     strangers = left_out_people(args.crops, args.leave_out)
-    vectors = embed_store(branch.extractor, strangers)
+    kept = args.run / f"strangers-{state['step']}.npy"
+    if not kept.exists():
+        np.save(kept, embed_store(branch.extractor, strangers))
+    vectors = np.load(kept)
     chosen: dict[str, float] = {}
     if not args.no_frontalizer:
         config = FrontalizerConfig(**args.frontalizer)
-        g, chosen = _frontalizer(branch, state, args, config)
+        unseen = without_profile_test(strangers, vectors, args.targets, args.crops)
+        g, chosen = _frontalizer(branch, state, unseen, args, config)
         vectors = apply(g, vectors)
         parts["frontalizer"] = g.state_dict()
         kwargs = {"width": width, "hidden": config.hidden, "gated": config.gated}
@@ -170,22 +176,38 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _frontalizer(
-    branch: MainBranch, state: Mapping[str, Any], args: argparse.Namespace, config: FrontalizerConfig
+    branch: MainBranch, state: Mapping[str, Any], unseen: Features, args: argparse.Namespace, config: FrontalizerConfig
 ) -> tuple[Frontalizer, dict[str, float]]:
-    """G for the people that E was trained with, by the classifiers it was trained with; and how its step was chosen."""
+    """G for the people that E was trained with; how far it goes chosen on people whom E did not see."""
     sets = tuple(name for name in state["config"]["sets"] if name not in UNNAMED)
     dropped = {name: (args.leave_out / f"{name}.txt").read_text(encoding="utf-8").splitlines() for name in sets}
     store = open_store(args.crops, sets, dropped)
-    classifiers = Classifiers(branch.extractor.width, store.identities)
-    classifiers.identity.load_state_dict(branch.identity.state_dict())
-    classifiers.pose.load_state_dict(branch.pose.state_dict())
-    projection = np.load(args.run / "projection.npy")
-    said = unit(joint_targets(args.targets, store).astype(np.float32) @ projection)
     kept = args.run / f"named-{state['step']}.npy"
     if not kept.exists():
         np.save(kept, embed_store(branch.extractor, store))
-    data = Features(np.load(kept), store.identity, store.yaw, said)
-    return fit(data, classifiers.requires_grad_(False), config)
+    return fit(Features(np.load(kept), store.identity, store.yaw), unseen, config)
+
+
+def without_profile_test(
+    store: CropStore, vectors: NDArray[np.float32], cache: Path, crops: Path, teacher: str = "edgeface_xs"
+) -> Features:
+    """Of people left out of training those who are not CFP's either, by the teacher's view of them.
+
+    CFP measures profiles, so nothing may be chosen on its people: whoever comes within a cosine of 0.4 of one goes.
+    """
+    paths = [line.split("\t")[0] for line in (crops / "cfp.tsv").read_text(encoding="utf-8").splitlines()]
+    _, people = np.unique([path.split("/")[1] for path in paths], return_inverse=True)
+    theirs = _means(np.load(cache / f"cfp_{teacher}.npy"), people)
+    rows = store.gather([np.load(cache / f"{name}_{teacher}.npy", mmap_mode="r") for name in store.names])
+    nearest = (_means(rows, store.identity) @ theirs.T).max(axis=1)
+    kept = (nearest < NOT_THE_SAME)[store.identity]
+    return Features(vectors[kept], store.identity[kept], store.yaw[kept])
+
+
+def _means(vectors: NDArray[np.generic], people: NDArray[np.integer]) -> NDArray[np.float32]:
+    sums = np.zeros((int(people.max()) + 1, vectors.shape[1]), np.float32)
+    np.add.at(sums, people, unit(np.asarray(vectors, np.float32)))
+    return unit(sums)
 
 
 if __name__ == "__main__":

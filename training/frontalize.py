@@ -25,7 +25,7 @@ from training.data.crops import MARGIN
 from training.data.store import open_store
 from training.embeddings import cached
 from training.export import save_weights, threshold_table
-from training.frontalization import Config, Features, apply, fit, fit_classifiers, split_people
+from training.frontalization import Config, Features, apply, fit, split_people
 
 NAMED_SETS = ("vggface2_69", "pins105", "celeba_wild", "lag")
 """Sets whose people are known by name or folder."""
@@ -65,8 +65,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     card = extractor_card(args.extractor)
     config = Config(**args.config)
     data = named_features(card, args.crops, args.cache, args.leave_out)
-    _, unseen = split_people(data)
-    g, held_out = fit(data, fit_classifiers(data), config)
+    seen, unseen = split_people(data)
+    g, held_out = fit(seen, unseen, config)
     beside = Path(args.extractor).parent if args.extractor.endswith(".onnx") else Path()
     out: Path = args.out or beside
     file = f"{Path(args.extractor).stem}.frontalizer.safetensors"

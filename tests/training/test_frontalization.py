@@ -20,9 +20,12 @@ from training.frontalization import (
     fit_classifiers,
     frontal_centres,
     gradient_penalty,
+    profile_eer,
     scaled,
     split_people,
     train,
+    whitened,
+    whitening,
 )
 
 
@@ -139,10 +142,20 @@ def test_a_step_of_zero_is_the_identity_and_of_one_changes_nothing() -> None:
     assert np.array_equal(apply(scaled(g, 1.0), data.embeddings), apply(g, data.embeddings))
 
 
-def test_the_step_is_chosen_on_people_that_g_did_not_see() -> None:
+def test_how_far_it_goes_is_chosen_on_people_that_g_did_not_see() -> None:
     data = people_seen_from_sides(people=32)
-    seen, held_out = split_people(data)
-    assert not set(seen.people) & set(held_out.people)
-    _, chosen = fit(data, fit_classifiers(data, steps=100), Config(steps=120, batch=128, hidden=64))
-    assert chosen["step"] > 0
+    seen, unseen = split_people(data)
+    assert not set(seen.people) & set(unseen.people)
+    g, chosen = fit(seen, unseen, Config(steps=120, batch=128, hidden=64))
     assert chosen["eer"] < chosen["eer_raw"]
+    assert profile_eer(unseen, apply(g, unseen.embeddings)) == pytest.approx(chosen["eer"], abs=1e-3)
+
+
+def test_whitening_flattens_what_turning_the_head_does() -> None:
+    data = people_seen_from_sides(people=40)
+    assert np.allclose(whitening(data, 1.0), np.eye(32), atol=1e-5)
+    base = whitening(data, 0.1)
+    assert np.allclose(base, base.T, atol=1e-4)
+    after = whitened(data, base)
+    assert np.allclose(np.linalg.norm(after.embeddings, axis=1), 1, atol=1e-5)
+    assert profile_eer(after, after.embeddings) < profile_eer(data, data.embeddings)

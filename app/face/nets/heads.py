@@ -60,14 +60,17 @@ class PoseClassifier(nn.Linear):
 
 
 class Frontalizer(nn.Module):
-    """G: R^m -> R^m, a residual MLP on unit embeddings that starts as the identity.
+    """G: R^m -> R^m, a linear base and a residual MLP on unit embeddings, which start as the identity.
 
-    [n, width] unit vectors to [n, width] unit vectors. With ``gated`` the change is scaled by a learned
+    [n, width] unit vectors to [n, width] unit vectors. The base may hold a whitening (see
+    ``training.frontalization``). With ``gated`` the change is scaled by a learned
     soft gate of the embedding (DREAM, Cao et al. 2018, eq. 3), so that frontal faces stay where they are.
     """
 
     def __init__(self, width: int, hidden: int = 512, gated: bool = False) -> None:
         super().__init__()
+        self.base = nn.Linear(width, width, bias=False)
+        nn.init.eye_(self.base.weight)
         self.change = nn.Sequential(
             nn.Linear(width, hidden),
             nn.PReLU(hidden),
@@ -82,6 +85,7 @@ class Frontalizer(nn.Module):
         self.gate = nn.Linear(width, 1) if gated else None
 
     def forward(self, x: Tensor) -> Tensor:
+        x = F.normalize(self.base(x))
         change = self.change(x)
         if self.gate is not None:
             change = change * torch.sigmoid(8.0 * self.gate(x))
