@@ -15,7 +15,8 @@ COPY pyproject.toml README.md alembic.ini ./
 COPY app app
 COPY training training
 COPY migrations migrations
-# faiss-cpu and faiss-gpu are one module: the second replaces the first.
+# faiss-cpu and faiss-gpu are one module: the second replaces the first. What is installed here is this folder.
+# hadolint ignore=DL3013
 RUN if [ "$VARIANT" = gpu ]; then \
       pip install '.[packaged,postgres,pgvector,gpu]' && pip uninstall -y faiss-cpu; \
     else \
@@ -29,7 +30,7 @@ ENV PATH=/opt/frontalis/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     FRONTALIS_DATA_DIR=/data \
     FRONTALIS_HOST=0.0.0.0
-USER frontalis
+USER 10001
 WORKDIR /home/frontalis
 VOLUME /data
 EXPOSE 8000
