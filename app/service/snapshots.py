@@ -75,11 +75,11 @@ class Snapshots:
         for collection in collections:
             templates, subjects = queries.template_ids(session, collection)
             held, _ = self._gallery.ids(collection)
-            removed += self._gallery.remove(collection, np.setdiff1d(held, templates))
-            if not self._finds(session, collection, np.intersect1d(held, templates)):
+            removed += self._gallery.remove(collection, np.setdiff1d(held, templates, assume_unique=True))
+            if not self._finds(session, collection, np.intersect1d(held, templates, assume_unique=True)):
                 self.refuse("it holds other vectors than the rows")
                 return None
-            missing = np.setdiff1d(templates, held)
+            missing = np.setdiff1d(templates, held, assume_unique=True)
             for part in queries.vectors_of_templates(session, collection, missing, self._gallery.width):
                 self._gallery.add(part.collection, part.templates, part.subjects, part.vectors)
                 added += len(part.templates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -151,10 +152,10 @@ def template_ids(session: Session, collection: int) -> tuple[NDArray[np.int64], 
     """
     owners = select(Subject.id).where(Subject.collection_id == collection)
     query = select(Template.id, Template.subject_id).where(Template.subject_id.in_(owners))
-    parts = [
-        np.array(part, np.int64) for part in session.execute(query.execution_options(yield_per=BATCH)).partitions()
-    ]
-    pairs = np.concatenate([np.zeros((0, 2), np.int64), *parts])
+    rows = session.connection().execute(query, execution_options={"yield_per": BATCH})
+    # Through one flat iterator: an array of a million Row objects takes many times as long.
+    flat = chain.from_iterable(chain.from_iterable(rows.partitions()))
+    pairs = np.fromiter(flat, np.int64).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
 
 
