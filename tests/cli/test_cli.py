@@ -71,6 +71,18 @@ def test_identify_says_who(data: Path, people: Path, tmp_path: Path) -> None:
     assert len(told["faces"][0]["candidates"]) == 1
 
 
+def test_warnings_go_beside_the_answer(data: Path, people: Path, tmp_path: Path) -> None:
+    run("enroll", people)
+    (snapshot,) = (data / "index").iterdir()
+    snapshot.write_bytes(snapshot.read_bytes()[:-1])
+    image = tmp_path / "probe.png"
+    image.write_bytes(photo(1))
+    told = run("identify", image, "--json")
+    assert json.loads(told.stdout)["faces"][0]["match"]["subject_id"] == "ada"
+    assert "snapshot not used" in told.stderr
+    assert "index built" not in told.stderr
+
+
 def test_a_folder_whose_name_is_no_id_is_named(data: Path, people: Path) -> None:
     (people / "ada").rename(people / "Ada Lovelace")
     told = run("enroll", people)
