@@ -31,13 +31,17 @@ from torch.utils.tensorboard import SummaryWriter
 
 from app.face.nets.refiner import DEGREES, OUTPUTS, SIDE, Refiner, landmarks_of, points_matrix, pose_of
 from app.face.weights import write_card
-from training.data import regions
+from training.data import negatives, regions
 from training.export import save_weights
-from training.shaken_crops import UNIT, Shake, sample, shaken_box
+from training.shaken_crops import UNIT, Shake, negative, sample, shaken_box
 
 YAW_EDGES: Final = (0.0, 15.0, 30.0, 45.0, 60.0, 91.0)
 YAW_SHARES: Final = (0.30, 0.18, 0.18, 0.17, 0.17)
 """Which part of a batch each band of abs(yaw) gets, whatever the data hold."""
+NEGATIVES: Final = 0.1
+"""Which part of a batch shows no face at all; of the rest ``training.shaken_crops`` lets a tenth miss it."""
+NEGATIVE_SETS: Final[tuple[str, ...]] = ("celeba_wild", "vggface2_69")
+"""Sets of whole photographs, with something beside the face."""
 SAVE_SECONDS: Final = 30.0
 
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -70,6 +74,14 @@ def load(folder: Path, held_out: bool) -> Faces:
     )
 
 
+def load_negatives(folder: Path) -> NDArray[np.uint8]:
+    """What ``training.data.negatives`` wrote to ``folder``; none where it was not run."""
+    path = folder / "negatives.npy"
+    if not path.exists():
+        return np.empty((0, regions.SIDE, regions.SIDE, 3), np.uint8)
+    return np.asarray(np.load(path), np.uint8)
+
+
 def by_yaw(pose: NDArray[np.float32]) -> list[NDArray[np.intp]]:
     """Indices of each band of ``YAW_EDGES``."""
     turn = np.abs(pose[:, 0])
@@ -77,14 +89,27 @@ def by_yaw(pose: NDArray[np.float32]) -> list[NDArray[np.intp]]:
 
 
 def batch_of(
-    faces: Faces, bands: list[NDArray[np.intp]], size: int, seed: tuple[int, int], shake: Shake
+    faces: Faces,
+    bands: list[NDArray[np.intp]],
+    nothing: NDArray[np.uint8],
+    size: int,
+    seed: tuple[int, int],
+    shake: Shake,
 ) -> tuple[Tensor, Tensor]:
-    """A batch by ``seed`` alone: crops uint8 [size, SIDE, SIDE, 3], targets [size, OUTPUTS]."""
+    """A batch by ``seed`` alone: crops uint8 [size, SIDE, SIDE, 3], targets [size, OUTPUTS].
+
+    ``nothing`` [m, ...] are regions without a whole face; the last ``size * NEGATIVES`` crops are of them.
+    """
     rng = np.random.default_rng(seed)
     shares = np.array([share if len(band) else 0.0 for share, band in zip(YAW_SHARES, bands, strict=True)])
-    chosen = [rng.choice(bands[b]) for b in rng.choice(len(bands), size, p=shares / shares.sum())]
+    none = round(size * NEGATIVES) if len(nothing) else 0
+    chosen = [rng.choice(bands[b]) for b in rng.choice(len(bands), size - none, p=shares / shares.sum())]
     pairs = [sample(rng, faces.pixels[i], faces.points[i], faces.pose[i], shake) for i in chosen]
-    return torch.from_numpy(np.stack([p[0] for p in pairs])), torch.from_numpy(np.stack([p[1] for p in pairs]))
+    crops = [crop for crop, _ in pairs]
+    crops += [negative(rng, nothing[i], shake) for i in rng.integers(0, max(len(nothing), 1), none)]
+    targets = np.zeros((size, OUTPUTS), np.float32)
+    targets[: size - none] = [target for _, target in pairs]
+    return torch.from_numpy(np.stack(crops)), torch.from_numpy(targets)
 
 
 def loss_of(outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
@@ -163,11 +188,14 @@ def prepare(
     left_out: Annotated[Path, typer.Option(help="the folder of lists that training.data.leaks wrote")],
     sets: Annotated[list[str], typer.Argument()],
 ) -> None:
-    """Cut the labelled faces of SETS into regions."""
-    for name in sets:
-        paths = frozenset((left_out / f"{name}.txt").read_text(encoding="utf-8").splitlines())
-        count = regions.prepare(name, pictures / name, labels / f"{name}.tsv.xz", out, paths)
+    """Cut the labelled faces of SETS into regions, and what a greedy detector takes for faces beside them."""
+    lists = {name: (left_out / f"{name}.txt").read_text(encoding="utf-8").splitlines() for name in sets}
+    for name, paths in lists.items():
+        count = regions.prepare(name, pictures / name, labels / f"{name}.tsv.xz", out, frozenset(paths))
         typer.echo(f"{name}: {count} faces")
+    wild = {name: frozenset(lists[name]) for name in NEGATIVE_SETS if name in lists}
+    if wild and not (out / "negatives.npy").exists():
+        typer.echo(f"{negatives.prepare(wild, pictures, labels, out, out / 'detector')} regions without a face")
 
 
 @app.command()
@@ -184,7 +212,7 @@ def train(
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     faces, held_out, shake = load(folder, False), load(folder, True), Shake()
-    bands = by_yaw(faces.pose)
+    bands, nothing = by_yaw(faces.pose), load_negatives(folder)
     network = Refiner().to(device)
     optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-2)
     saved, first = out / "checkpoint.pt", 0
@@ -197,7 +225,7 @@ def train(
     with SummaryWriter(str(out)) as board:
         for step in track(range(first, steps), description="refiner"):
             network.train()
-            crops, targets = batch_of(faces, bands, size, (seed, step), shake)
+            crops, targets = batch_of(faces, bands, nothing, size, (seed, step), shake)
             with torch.autocast(device, torch.bfloat16):
                 outputs = network(crops.to(device))
             losses = loss_of(outputs, targets.to(device))

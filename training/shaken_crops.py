@@ -98,6 +98,12 @@ def sample(
     return spoiled(rng, crop), target
 
 
+def negative(rng: np.random.Generator, pixels: NDArray[np.uint8], shake: Shake) -> NDArray[np.uint8]:
+    """A crop [SIDE, SIDE, 3] of a region that holds no whole face: its target is a score of 0."""
+    crop: NDArray[Any] = cv2.warpAffine(pixels, shaken_box(rng, shake), (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+    return spoiled(rng, crop if rng.random() < 0.5 else np.ascontiguousarray(crop[:, ::-1]))
+
+
 def spoiled(rng: np.random.Generator, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """``crop`` as a poor camera, a hand or the picture's edge leaves it. Changes no geometry."""
     image: NDArray[Any] = crop  # OpenCV's own types name no dtype

@@ -16,9 +16,11 @@ from app.face.align import TEMPLATE
 from app.face.nets.refiner import DEGREES, FIELD, SHAPE, SIDE, Refiner
 from training import landmarks, shaken_crops
 from training.data import regions
+from training.data.negatives import without_face
 from training.shaken_crops import UNIT, Shake, missed, sample
 
 FACE = ((TEMPLATE - 56) * (UNIT / 100) + regions.SIDE / 2).astype(np.float32)
+NONE = np.empty((0, regions.SIDE, regions.SIDE, 3), np.uint8)
 
 
 def drawn(points: NDArray[np.float32], seed: int = 0) -> NDArray[np.uint8]:
@@ -65,12 +67,27 @@ def test_a_missed_crop_hardly_shows_the_face(seed: int) -> None:
 def test_a_batch_is_its_seeds_alone_and_side_views_come_up() -> None:
     faces = made(60)
     bands = landmarks.by_yaw(faces.pose)
-    first, again = (landmarks.batch_of(faces, bands, 64, (1, 5), Shake()) for _ in range(2))
+    first, again = (landmarks.batch_of(faces, bands, NONE, 64, (1, 5), Shake()) for _ in range(2))
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
-    assert not torch.equal(first[0], landmarks.batch_of(faces, bands, 64, (1, 6), Shake())[0])
+    assert not torch.equal(first[0], landmarks.batch_of(faces, bands, NONE, 64, (1, 6), Shake())[0])
     turned = (first[1][:, 10].abs() * DEGREES > 60).float().mean()
     assert turned > 0.08  # one in sixty of the faces
+
+
+def test_some_of_a_batch_shows_no_face() -> None:
+    faces = made(60)
+    grey = np.full((2, regions.SIDE, regions.SIDE, 3), 128, np.uint8)
+    _, targets = landmarks.batch_of(faces, landmarks.by_yaw(faces.pose), grey, 40, (1, 0), Shake())
+    assert not targets[-4:].any()
+    assert targets[:-4, 13].sum() > 20
+
+
+def test_what_shows_no_face_is_chosen_by_overlap_and_belief() -> None:
+    face = (10.0, 10.0, 50.0, 60.0)
+    boxes = np.array([[12.0, 11, 52, 61], [15, 12, 30, 27], [100, 100, 140, 150], [100, 100, 140, 150]])
+    scores = np.array([0.9, 0.9, 0.9, 0.1])
+    assert without_face(boxes, scores, face).tolist() == [False, True, False, True]
 
 
 def test_a_crop_that_misses_teaches_the_score_only() -> None:
@@ -98,7 +115,7 @@ def test_wing_loss_meets_its_formula_and_is_continuous() -> None:
 def test_the_network_learns_one_small_batch() -> None:
     torch.manual_seed(0)
     faces = made(32)
-    crops, targets = landmarks.batch_of(faces, landmarks.by_yaw(faces.pose), 16, (1, 0), Shake())
+    crops, targets = landmarks.batch_of(faces, landmarks.by_yaw(faces.pose), NONE, 16, (1, 0), Shake())
     network = Refiner(8)
     optimiser = torch.optim.AdamW(network.parameters(), 2e-3)
     losses = []
@@ -121,10 +138,10 @@ def test_training_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(landmarks, "SAVE_SECONDS", 0.0)
     honest = landmarks.batch_of
 
-    def killed(faces, bands, size, seed, shake):  # type: ignore[no-untyped-def]
+    def killed(faces, bands, nothing, size, seed, shake):  # type: ignore[no-untyped-def]
         if seed[1] == 3:
             raise KeyboardInterrupt
-        return honest(faces, bands, size, seed, shake)
+        return honest(faces, bands, nothing, size, seed, shake)
 
     landmarks.train(folder, tmp_path / "whole", steps=5, size=8)
     monkeypatch.setattr(landmarks, "batch_of", killed)
