@@ -121,7 +121,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         kept = [one for one in raw["metrics"] if "table" not in one]
         said = {row.name: dict(row.values) for row in rows}
         made = {"table": said, "unit": "%", "faces_from": metrics["faces_from"], "command": args.command}
-        write_card(args.card, {**raw, "metrics": [made, *kept]})
+        card = write_card(args.card, {**raw, "metrics": [made, *kept]})
+        metrics = {**metrics, "extractor": card.model_id}  # the same networks under the name of the fuller card
     if args.readme:
         text = args.readme.read_text(encoding="utf-8")
         args.readme.write_text(between(text, table(rows, metrics, args.command)), encoding="utf-8")
