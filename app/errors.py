@@ -84,6 +84,10 @@ class PoseTooExtreme(FaceError):
     code, title = "POSE_TOO_EXTREME", "The head is turned too far"
 
 
+class PresentationAttack(FaceError):
+    code, title = "PRESENTATION_ATTACK", "The picture looks like a print or a screen, not like a person"
+
+
 # --- weights --------------------------------------------------------------------------------------
 
 
@@ -189,6 +193,10 @@ class Unauthorized(RequestError):
 
 class ForeignOrigin(RequestError):
     code, status, title = "FOREIGN_ORIGIN", 403, "Without a key only this machine may ask"
+
+
+class Forbidden(RequestError):
+    code, status, title = "FORBIDDEN", 403, "The key may not do this"
 
 
 class Overloaded(FrontalisError):

@@ -78,7 +78,20 @@ class Settings(BaseSettings):
     min_quality: float = Field(
         default=10.0, ge=0, le=100, description="Faces below this overall quality (0-100) are not enrolled."
     )
+    presentation: Literal["off", "warn", "refuse"] = Field(
+        default="off", description="What a visit does when its pictures look like a print or a screen."
+    )
+    presentation_model: Path | None = Field(
+        default=None,
+        description="ONNX file, or a folder of several to average, that tells print, real and replay apart.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+
+    @model_validator(mode="after")
+    def _no_blind_check(self) -> Self:
+        if self.presentation != "off" and self.presentation_model is None:
+            raise ValueError("FRONTALIS_PRESENTATION needs FRONTALIS_PRESENTATION_MODEL: none is shipped")
+        return self
 
     @model_validator(mode="after")
     def _no_open_door(self) -> Self:
