@@ -17,7 +17,8 @@ from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
 from app.api import problems
-from app.api.dependencies import Running, require_key
+from app.api.access import declare, guard
+from app.api.dependencies import Running
 from app.api.metrics import Metrics
 from app.api.middleware import Edge
 from app.api.pool import Pool
@@ -73,9 +74,8 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
     app.state.settings, app.state.metrics = settings, Metrics()
     app.add_middleware(Edge, metrics=app.state.metrics, max_body_bytes=settings.max_body_bytes)
     problems.install(app)
-    for guarded in (recognition.router, subjects.router, collections.router):
-        app.include_router(guarded, dependencies=[Depends(require_key)])
-    app.include_router(operations.router)
+    for router in (recognition.router, subjects.router, collections.router, operations.router):
+        app.include_router(router, dependencies=[Depends(guard)])
     app.mount("/web", StaticFiles(directory=WEB), name="web")
     # Swagger UI from a package: the page works without the internet and tells nobody that it was opened.
     app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]), name="swagger")
@@ -97,5 +97,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
         schema["components"]["schemas"]["Problem"] = problems.Problem.model_json_schema()
+        declare(schema)
         app.openapi_schema = schema
     return app.openapi_schema

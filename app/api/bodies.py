@@ -11,6 +11,7 @@ from pydantic_core import from_json
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
+from app.api.access import caller_of
 from app.api.problems import invalid
 from app.api.schemas import MAX_IMAGES
 from app.errors import RequestError, UnsupportedMediaType
@@ -28,8 +29,8 @@ def form_or_json(schema: type[B]) -> Callable[[Request], Awaitable[B]]:
     async def read(request: Request) -> B:
         kind = _content_type(request)
         if kind == "multipart/form-data":
-            return await _validated(schema, await _form(request))
-        return await _json(schema, request, kind)
+            return _permitted(request, await _validated(schema, await _form(request)))
+        return _permitted(request, await _json(schema, request, kind))
 
     return read
 
@@ -38,9 +39,17 @@ def json_only(schema: type[B]) -> Callable[[Request], Awaitable[B]]:
     """A dependency that reads JSON."""
 
     async def read(request: Request) -> B:
-        return await _json(schema, request, _content_type(request))
+        return _permitted(request, await _json(schema, request, _content_type(request)))
 
     return read
+
+
+def _permitted(request: Request, body: B) -> B:
+    """A body that names a collection names one that the key is for."""
+    caller, collection = caller_of(request), getattr(body, "collection", None)
+    if caller is not None and isinstance(collection, str):
+        caller.require_collection(collection)
+    return body
 
 
 def documented(

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
-from app.errors import FrontalisError, MethodNotAllowed, NotFound, Overloaded, RequestError, Unauthorized
+from app.errors import Forbidden, FrontalisError, MethodNotAllowed, NotFound, Overloaded, RequestError, Unauthorized
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -88,7 +88,7 @@ def install(app: FastAPI) -> None:
 def problems(*errors: type[FrontalisError]) -> dict[int | str, dict[str, Any]]:
     """OpenAPI ``responses`` of a route that may refuse with ``errors``, each with an example."""
     responses: dict[int | str, dict[str, Any]] = {}
-    every: tuple[type[FrontalisError], ...] = (*errors, RequestError, Unauthorized)
+    every: tuple[type[FrontalisError], ...] = (*errors, RequestError, Unauthorized, Forbidden)
     for error in every:
         content = responses.setdefault(
             error.status,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app.errors import ModelMismatch
 from app.face.faces import Picture
 from app.face.thresholds import ThresholdTable
+from app.service.callers import SYSTEM, Caller
 from app.service.index import Index
 from app.settings import Settings
 from app.store.database import Database
@@ -40,12 +41,13 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parts:
-    """Handed to every use case. Thread safe."""
+    """Handed to every use case. Thread safe. ``caller`` is on whose behalf."""
 
     settings: Settings
     engine: Engine
     database: Database
     index: Index
+    caller: Caller = SYSTEM
 
     def require_model(self, collection: Collection) -> None:
         """Vectors of two model ids never meet. Raises ``ModelMismatch``."""

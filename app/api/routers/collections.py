@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from app import errors
+from app.api.access import CallerNow
 from app.api.bodies import documented, json_only
 from app.api.dependencies import RunningNow
 from app.api.problems import problems
@@ -15,14 +16,22 @@ from app.service import collections
 
 router = APIRouter(prefix="/collections", tags=["collections"])
 
-Named = Annotated[Id, Path()]
+
+def _named(caller: CallerNow, name: Annotated[Id, Path()]) -> str:
+    caller.require_collection(name)
+    return name
+
+
+Named = Annotated[str, Depends(_named)]
 
 
 @router.get("", summary="List collections", responses=problems(errors.StoreError, errors.Overloaded))
-async def list_collections(running: RunningNow) -> CollectionListPublic:
-    """All of them, by name."""
+async def list_collections(running: RunningNow, caller: CallerNow) -> CollectionListPublic:
+    """All that the key is for, by name."""
     found = await running.pool.run(collections.list_collections, running.parts)
-    return CollectionListPublic(collections=[CollectionPublic.model_validate(one) for one in found])
+    return CollectionListPublic(
+        collections=[CollectionPublic.model_validate(one) for one in found if caller.sees(one.name)]
+    )
 
 
 @router.post(

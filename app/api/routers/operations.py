@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app import errors
-from app.api.dependencies import MetricsNow, RunningNow, require_key
+from app.api.dependencies import MetricsNow, RunningNow
 from app.api.problems import problems
 from app.api.schemas import HealthPublic, ReadyPublic
 
@@ -30,7 +30,6 @@ async def ready(running: RunningNow) -> ReadyPublic:
 @router.get(
     "/metrics",
     summary="Figures for Prometheus",
-    dependencies=[Depends(require_key)],
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems()},
 )

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from app import errors
 from app.api import cursors, views
+from app.api.access import InCollection
 from app.api.bodies import documented, json_only
 from app.api.dependencies import RunningNow
 from app.api.problems import problems
@@ -16,7 +17,6 @@ from app.service import subjects
 
 router = APIRouter(prefix="/subjects", tags=["subjects"])
 
-InCollection = Annotated[Id, Query(description="The collection searched.")]
 SubjectId = Annotated[Id, Path()]
 TemplateId = Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
@@ -26,7 +26,7 @@ _KNOWN = (errors.CollectionNotFound, errors.SubjectNotFound, errors.StoreError, 
 @router.get("", summary="List subjects", responses=problems(*_KNOWN, errors.BadCursor))
 async def list_subjects(
     running: RunningNow,
-    collection: InCollection = "default",
+    collection: InCollection,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
 ) -> SubjectPagePublic:
@@ -42,9 +42,7 @@ async def list_subjects(
 
 
 @router.get("/{subject_id}", summary="Show a subject", responses=problems(*_KNOWN))
-async def show_subject(
-    subject_id: SubjectId, running: RunningNow, collection: InCollection = "default"
-) -> SubjectDetailPublic:
+async def show_subject(subject_id: SubjectId, running: RunningNow, collection: InCollection) -> SubjectDetailPublic:
     """With its templates, without their vectors."""
     subject, templates = await running.pool.run(subjects.show_subject, running.parts, collection, subject_id)
     return SubjectDetailPublic(
@@ -67,7 +65,7 @@ async def change_subject(
     subject_id: SubjectId,
     running: RunningNow,
     body: Annotated[SubjectUpdate, Depends(json_only(SubjectUpdate))],
-    collection: InCollection = "default",
+    collection: InCollection,
 ) -> SubjectPublic:
     """What is left out stays as it is; `metadata` is replaced whole."""
     changes = body.model_dump(exclude_unset=True)
@@ -81,7 +79,7 @@ async def change_subject(
     summary="Delete a subject",
     responses=problems(*_KNOWN, errors.GalleryError),
 )
-async def delete_subject(subject_id: SubjectId, running: RunningNow, collection: InCollection = "default") -> None:
+async def delete_subject(subject_id: SubjectId, running: RunningNow, collection: InCollection) -> None:
     """With its templates. The next request does not find it."""
     await running.pool.run(subjects.delete_subject, running.parts, collection, subject_id)
 
@@ -92,7 +90,7 @@ async def delete_subject(subject_id: SubjectId, running: RunningNow, collection:
     responses=problems(*_KNOWN, errors.TemplateNotFound),
 )
 async def show_template(
-    subject_id: SubjectId, template_id: TemplateId, running: RunningNow, collection: InCollection = "default"
+    subject_id: SubjectId, template_id: TemplateId, running: RunningNow, collection: InCollection
 ) -> TemplatePublic:
     """Without its vectors."""
     found = await running.pool.run(subjects.show_template, running.parts, collection, subject_id, template_id)
@@ -106,7 +104,7 @@ async def show_template(
     responses=problems(*_KNOWN, errors.TemplateNotFound, errors.GalleryError),
 )
 async def delete_template(
-    subject_id: SubjectId, template_id: TemplateId, running: RunningNow, collection: InCollection = "default"
+    subject_id: SubjectId, template_id: TemplateId, running: RunningNow, collection: InCollection
 ) -> None:
     """The subject stays, even without templates."""
     await running.pool.run(subjects.delete_template, running.parts, collection, subject_id, template_id)
