@@ -195,6 +195,14 @@ class ForeignOrigin(RequestError):
     code, status, title = "FOREIGN_ORIGIN", 403, "Without a key only this machine may ask"
 
 
+class UnknownAttribute(RequestError):
+    code, title = "UNKNOWN_ATTRIBUTE", "There is no such attribute"
+
+
+class AttributeUnavailable(RequestError):
+    code, title = "ATTRIBUTE_UNAVAILABLE", "The server's model cannot estimate this attribute"
+
+
 class Forbidden(RequestError):
     code, status, title = "FORBIDDEN", 403, "The key may not do this"
 

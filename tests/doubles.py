@@ -54,12 +54,13 @@ class FakeEngine:
     detector = "squares"
     extractor = "colours"
     runtime = "none"
+    attributes: frozenset[str] = frozenset()
 
     def __init__(self, model_id: str = "fake-1", turn: int = 1) -> None:
         self.model_id, self.turn = model_id, turn
         self.thresholds = ThresholdTable.of([(1e-1, 0.40), (1e-6, 0.60)])
 
-    def pictures(self, images: Sequence[NDArray[np.uint8]]) -> list[Picture]:
+    def pictures(self, images: Sequence[NDArray[np.uint8]], attributes: frozenset[str] = frozenset()) -> list[Picture]:
         return [self._picture(image) for image in images]
 
     def frontalize(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -21,14 +21,13 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
+from app.api.attribute_schemas import ALWAYS, Estimated, EstimatedPublic, Listed
 from app.errors import BadBase64, BadMetadata
 from app.service.decision import Decision
 
 MAX_METADATA_BYTES: Final = 16_384
 MAX_METADATA_DEPTH: Final = 8
 MAX_IMAGES: Final = 20
-Attribute = Literal["pose", "quality", "landmarks"]
-ATTRIBUTES: Final[tuple[Attribute, ...]] = ("pose", "quality", "landmarks")
 
 
 def _image(value: object) -> object:
@@ -83,10 +82,6 @@ def _no_dots(value: str) -> str:
     return value
 
 
-def _listed(value: object) -> object:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$"), AfterValidator(_no_dots)]
 Name = Annotated[str, StringConstraints(max_length=200, pattern="^[^\x00-\x1f\x7f]*$")]
 Metadata = Annotated[dict[str, Any], BeforeValidator(_metadata)]
@@ -115,6 +110,7 @@ class EnrollCreate(Create):
     duplicates: Literal["allow", "report", "refuse"] = Field(
         default="report", description="When a face already belongs to another subject."
     )
+    attributes: Estimated = Field(default_factory=list)
 
 
 class IdentifyCreate(Create):
@@ -124,6 +120,7 @@ class IdentifyCreate(Create):
     threshold: Cosine | None = Field(default=None, description="A cosine of your own instead of `fpir`.")
     fpir: Rate | None = Field(default=None, description="Wanted false-positive identification rate.")
     faces: Literal["all", "largest"] = "all"
+    attributes: Estimated = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _one_rule(self) -> IdentifyCreate:
@@ -153,11 +150,7 @@ class VerifyCreate(Create):
 class AnalyzeCreate(Create):
     image: Image
     faces: Literal["all", "largest"] = "all"
-    attributes: Annotated[
-        list[Attribute],
-        BeforeValidator(_listed),
-        WithJsonSchema({"type": "string", "description": "Comma-separated: " + ", ".join(ATTRIBUTES) + "."}),
-    ] = Field(default_factory=lambda: list(ATTRIBUTES))
+    attributes: Listed = Field(default_factory=lambda: list(ALWAYS))
 
 
 class SubjectUpdate(Create):
@@ -216,7 +209,7 @@ class ThresholdPublic(Public):
     extrapolated: bool
 
 
-class AcceptedPublic(FacePublic):
+class AcceptedPublic(FacePublic, EstimatedPublic):
     index: int
     template_id: str
 
@@ -255,7 +248,7 @@ class CandidatePublic(Public):
     template_pose: PosePublic
 
 
-class RecognisedPublic(FacePublic):
+class RecognisedPublic(FacePublic, EstimatedPublic):
     candidates: list[CandidatePublic]
     match: CandidatePublic | None
     decision: Decision
@@ -285,7 +278,7 @@ class VerifiedPublic(Public):
     request_id: str
 
 
-class AnalysedFacePublic(Public):
+class AnalysedFacePublic(EstimatedPublic):
     box: tuple[float, float, float, float]
     detection_score: float
     landmarks: list[tuple[float, float]] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.api.attribute_schemas import EstimatedPublic
 from app.api.schemas import (
     AcceptedPublic,
     AnalysedFacePublic,
@@ -33,7 +34,8 @@ def enrolled(done: Enrolled, request_id: str) -> EnrolledPublic:
         subject_id=done.subject_id,
         created=done.created,
         accepted=[
-            AcceptedPublic(index=one.index, template_id=one.template_id, **_face(one.face)) for one in done.accepted
+            AcceptedPublic(index=one.index, template_id=one.template_id, **_face(one.face), **_estimated(one.face))
+            for one in done.accepted
         ],
         rejected=[RejectedPublic.model_validate(one) for one in done.rejected],
         duplicates=[DuplicatePublic.model_validate(one) for one in done.duplicates],
@@ -71,10 +73,11 @@ def verified(found: Verification, request_id: str) -> VerifiedPublic:
 def analysed(
     seen: Seen, faces: tuple[Face, ...], attributes: list[str], model_id: str, request_id: str
 ) -> AnalysedPublic:
+    shown = {"box", "detection_score", *attributes}
     return AnalysedPublic(
         faces=[
-            AnalysedFacePublic.model_validate(
-                {name: value for name, value in _face(face).items() if name in {"box", "detection_score", *attributes}}
+            AnalysedFacePublic(
+                **{name: value for name, value in _face(face).items() if name in shown}, **_estimated(face)
             )
             for face in faces
         ],
@@ -92,10 +95,16 @@ def template(view: TemplateView) -> TemplatePublic:
 def _recognised(one: Recognised) -> RecognisedPublic:
     return RecognisedPublic(
         **_face(one.face),
+        **_estimated(one.face),
         candidates=[CandidatePublic.model_validate(candidate) for candidate in one.candidates],
         match=CandidatePublic.model_validate(one.match) if one.match else None,
         decision=one.decision,
     )
+
+
+def _estimated(face: Face) -> dict[str, Any]:
+    """What estimators said of the face, as its schema: nothing for what was not asked for."""
+    return dict(EstimatedPublic.model_validate(face.attributes))
 
 
 def _face(face: Face) -> dict[str, Any]:

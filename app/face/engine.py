@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from app.errors import WeightsError
 from app.face.align import CROP_SIZE, TEMPLATE, align, similarity, warp
+from app.face.attributes import Estimators, Look, Place, find_estimators
 from app.face.cascade import DetectorSettings
 from app.face.detect import Detector, looked_at_size
 from app.face.extract import Extractor, load_extractor, onnx_card, packaged_card, recut, unit
-from app.face.faces import Detection, Face, Picture, Pose
+from app.face.faces import Attributes, Detection, Face, Picture, Pose
 from app.face.pose import pose_from_points
 from app.face.quality import quality_of
 from app.face.refine import LANDMARKS, LandmarkRefiner, Refined, refiner_of
@@ -39,7 +40,10 @@ PACKAGED: Final = "packaged"
 
 
 class Engine:
-    """``model_id`` names everything that shapes a vector, ``extractor`` E alone; see ``app.face.weights``."""
+    """``model_id`` names everything that shapes a vector, ``extractor`` E alone; see ``app.face.weights``.
+
+    ``attributes`` are those that estimators are there for; see ``app.face.attributes``.
+    """
 
     def __init__(
         self,
@@ -50,9 +54,12 @@ class Engine:
         refiner: LandmarkRefiner | None,
         card: ModelCard,
         runtime: str = "torch",
+        estimators: Estimators | None = None,
     ) -> None:
         self._detector, self._extractor, self._refiner = detector, extractor, refiner
         self._frontalizer, self._pose = frontalizer, pose
+        self._estimators = estimators or Estimators({}, Place())
+        self.attributes = self._estimators.names
         self.card, self.runtime = card, runtime
         self.model_id, self.extractor, self.width = card.model_id, card.extractor, extractor.width
         self.detector, self.settings = detector.name, detector.settings
@@ -93,13 +100,15 @@ class Engine:
             refiner_of(looker, runtime, threads, device),
             completed(card, looker),
             runtime if device == "cpu" else f"torch {device}",
+            Estimators(find_estimators(card.extractor, [*weights, SHIPPED]), Place(runtime, threads, device)),
         )
 
-    def pictures(self, images: Sequence[NDArray[np.uint8]]) -> list[Picture]:
-        """The faces of each image uint8 [h, w, 3] RGB, largest first.
+    def pictures(self, images: Sequence[NDArray[np.uint8]], attributes: frozenset[str] = frozenset()) -> list[Picture]:
+        """The faces of each image uint8 [h, w, 3] RGB, largest first, with the estimators' ``attributes`` asked for.
 
-        Milliseconds by stage are those of the whole call divided by its images.
+        Milliseconds by stage are those of the whole call divided by its images. Raises ``AttributeUnavailable``.
         """
+        self._estimators.require(attributes)
         clock = _Clock()
         found = [
             (at, face) for at, faces in enumerate(self._detector.detect(images)) for face in faces if _spread(face)
@@ -121,14 +130,22 @@ class Engine:
             poses = [Pose(float(yaw), float(pitch), float(roll)) for yaw, pitch, roll in angles]
         poses = poses or [pose_from_points(face.landmarks) for _, face in found]
         clock.lap("pose")
-        embeddings = self._extractor.embed(_stacked(chips, self._extractor.size))
+        embeddings, maps = self._extractor.look(_stacked(chips, self._extractor.size))
         clock.lap("extract")
         frontal = self.frontalize(embeddings)
         clock.lap("frontalize")
+        said = [Attributes() for _ in found]
+        if attributes:
+            looks = [
+                Look(images[at], face, crop, None if maps is None else maps[row])
+                for row, ((at, face), crop) in enumerate(zip(found, crops, strict=True))
+            ]
+            said = self._estimators.add(attributes, said, looks)
+            clock.lap("attributes")
         timings = {stage: spent / max(1, len(images)) for stage, spent in clock.spent.items()}
         out: list[list[Face]] = [[] for _ in images]
-        for (at, face), pose, quality, raw, turned in zip(found, poses, qualities, embeddings, frontal, strict=True):
-            out[at].append(Face(face, pose, quality, raw, turned))
+        for (at, face), *rest in zip(found, poses, qualities, embeddings, frontal, said, strict=True):
+            out[at].append(Face(face, *rest))
         limit = self._detector.settings.max_side
         return [
             Picture(tuple(faces), (image.shape[1], image.shape[0]), looked_at_size(image, limit), dict(timings))

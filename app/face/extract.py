@@ -15,6 +15,7 @@ from app.errors import WeightsError
 from app.face import packaged
 from app.face.align import CROP_SIZE, similarity, template
 from app.face.nets import dlib_resnet
+from app.face.nets.edgenext import EdgeNeXt, WithMap
 from app.face.runtime import FromPixels, Network, Runtime, run_onnx, run_with
 from app.face.weights import ModelCard, card_of, file_digest, load_part
 
@@ -40,6 +41,11 @@ class Extractor(Protocol):
         """uint8 [n, size, size, 3] RGB to float32 [n, width], unit length."""
         ...
 
+    def look(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """The embeddings as ``embed`` gives them, and from the same pass the last feature maps float32 [n, c, h, w]:
+        None where the network does not show them."""
+        ...
+
 
 class NetworkExtractor:
     """An extractor over any network that takes pixels."""
@@ -53,6 +59,13 @@ class NetworkExtractor:
             return np.empty((0, self.width), np.float32)
         parts = [self._network(crops[at : at + self._batch]) for at in range(0, len(crops), self._batch)]
         return unit(np.concatenate(parts))
+
+    def look(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        if not len(crops):
+            return np.empty((0, self.width), np.float32), None
+        parts = [self._network.outputs(crops[at : at + self._batch]) for at in range(0, len(crops), self._batch)]
+        embeddings, *maps = (np.concatenate(one) for one in zip(*parts, strict=True))
+        return unit(embeddings), maps[0] if maps else None
 
 
 def load_extractor(
@@ -75,6 +88,8 @@ def load_extractor(
         points = packaged.CHIP
     else:
         module, points = load_part(card, "extractor"), template(card.input_size)
+    if isinstance(module, EdgeNeXt):
+        module = WithMap(module)
     network = run_with(runtime, FromPixels(module, card.mean, card.std), shape, streams, device)
     return NetworkExtractor(network, card.input_size, card.width, points, batch)
 

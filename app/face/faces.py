@@ -48,6 +48,11 @@ class Quality:
     inter_eye: float
 
 
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What estimators said about a face, under their names; None for what was not asked for."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """One face through the whole pipeline. Both vectors are float32 [width], unit length.
@@ -60,6 +65,7 @@ class Face:
     quality: Quality
     embedding: NDArray[np.float32] = field(repr=False)
     frontalized: NDArray[np.float32] = field(repr=False)
+    attributes: Attributes = Attributes()
 
 
 @dataclass(frozen=True, slots=True)

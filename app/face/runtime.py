@@ -1,4 +1,4 @@
-"""One way to run a network on pixels, by torch or by OpenVINO: uint8 [n, h, w, 3] RGB in, float32 out.
+"""One way to run a network, by torch or by OpenVINO: uint8 [n, h, w, 3] RGB or a feature map in, float32 out.
 
 The number of threads belongs to the caller. An OpenVINO network of ``streams`` streams serves that many
 callers at once, each on one thread; torch runs on the calling thread with ``torch.get_num_threads()``.
@@ -29,9 +29,13 @@ CACHED_SHAPES: Final = 64
 
 
 class Network(Protocol):
-    """Thread safe. Answers float32 [n, ...] for uint8 [n, h, w, 3]."""
+    """Thread safe. Answers float32 [n, ...] for uint8 [n, h, w, 3], or for float32 where it was made for that."""
 
-    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+    def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]: ...
+
+    def outputs(self, pixels: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
+        """All that the network answers, where that is more than one array; the first is that of a plain call."""
+        ...
 
 
 class FromPixels(nn.Module):
@@ -46,13 +50,20 @@ class FromPixels(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def forward(self, pixels: Tensor) -> Any:
         planes = pixels.permute(0, 3, 1, 2).float()
         return self.network(planes if self.plain else (planes - self.mean) / self.std)
 
 
-def run_with(runtime: Runtime, module: nn.Module, shape: Shape, streams: int = 1, device: str = "cpu") -> Network:
-    """``module`` (which takes uint8 pixels, see ``FromPixels``) made ready to run.
+def run_with(
+    runtime: Runtime,
+    module: nn.Module,
+    shape: Shape,
+    streams: int = 1,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.uint8,
+) -> Network:
+    """``module`` (which takes uint8 pixels, see ``FromPixels``, or ``dtype``) made ready to run.
 
     Raises ``WeightsError`` when OpenVINO is asked for and not installed: the choice is the caller's to change.
     """
@@ -63,7 +74,7 @@ def run_with(runtime: Runtime, module: nn.Module, shape: Shape, streams: int = 1
         import openvino
     except ImportError as missing:
         raise WeightsError("openvino is not installed; install it or choose the runtime torch") from missing
-    example = torch.zeros([64 if side < 0 else side for side in shape], dtype=torch.uint8)
+    example = torch.zeros([64 if side < 0 else side for side in shape], dtype=dtype)
     with warnings.catch_warnings():
         # OpenVINO traces with torch.jit, which torch calls deprecated: that is OpenVINO's to change.
         warnings.filterwarnings("ignore", r"`torch\.jit", DeprecationWarning)
@@ -100,10 +111,13 @@ class TorchNetwork:
     def __init__(self, module: nn.Module, device: str) -> None:
         self._module, self._device = module.to(device), device
 
-    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        return self.outputs(pixels)[0]
+
+    def outputs(self, pixels: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
         with torch.inference_mode():
-            answer: Tensor = self._module(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))
-            return answer.cpu().numpy()
+            answer = self._module(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))
+            return tuple(one.cpu().numpy() for one in (answer if isinstance(answer, tuple) else (answer,)))
 
 
 class OpenVinoNetwork:
@@ -119,15 +133,22 @@ class OpenVinoNetwork:
             },
         )
         self._create: Callable[[], Any] = compiled.create_infer_request
+        self._count = len(compiled.outputs)
         self._idle: LifoQueue[Any] = LifoQueue()
 
-    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        return self._run(pixels, 1)[0]
+
+    def outputs(self, pixels: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
+        return self._run(pixels, self._count)
+
+    def _run(self, pixels: NDArray[Any], count: int) -> tuple[NDArray[np.float32], ...]:
         try:
             request = self._idle.get_nowait()
         except Empty:
             request = self._create()
         try:
             request.infer([np.ascontiguousarray(pixels)], share_inputs=True)
-            return np.array(request.get_output_tensor().data, np.float32)
+            return tuple(np.array(request.get_output_tensor(at).data, np.float32) for at in range(count))
         finally:
             self._idle.put(request)

@@ -1,7 +1,8 @@
 """Model cards: what a set of weights is, proved by its hash before it is loaded.
 
 A folder holds ``card.json`` and the safetensors files it names. One card covers an extractor and what belongs
-to it (frontalizer, pose head, landmark refiner), so that one model id names vectors that may meet.
+to it (frontalizer, pose head, landmark refiner), so that one model id names vectors that may meet. An estimator
+of attributes has a card of its own: its ``kind`` is the attribute's name, its part is ``estimator``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from app.face.thresholds import ThresholdTable
 
 CARD: Final = "card.json"
 
-KINDS: Final = ("extractor", "frontalizer", "pose", "landmarks")
+KINDS: Final = ("extractor", "frontalizer", "pose", "landmarks", "estimator")
 
 SHIPPED: Final = Path(__file__).resolve().parent.parent / "weights"
 
@@ -42,7 +43,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """``mean`` and ``std`` are of pixels 0-255, one value or three; crops are RGB, ``input_size`` pixels a side."""
+    """``mean`` and ``std`` are of pixels 0-255, one value or three; crops are RGB, ``input_size`` pixels a side.
+
+    ``fits``: the ``extractor`` on whose feature maps an estimator sits, empty where it sits on none.
+    ``calibration``: numbers that turn its output into an answer, in the estimator's own words.
+    """
 
     name: str
     kind: str
@@ -60,6 +65,8 @@ class ModelCard:
     limits: str
     licence: str
     digest: str
+    fits: str = ""
+    calibration: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = field(default=None, compare=False)
 
     @property
@@ -106,6 +113,8 @@ def card_of(raw: Mapping[str, Any], folder: Path | None = None) -> ModelCard:
             limits=str(raw.get("limits", "")),
             licence=str(raw["licence"]),
             digest=card_digest(raw),
+            fits=str(raw.get("fits", "")),
+            calibration=dict(raw.get("calibration", {})),
             folder=folder,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as flaw:

@@ -33,6 +33,7 @@ class Enrolment:
     metadata: dict[str, Any] | None = None
     faces: Literal["single", "largest"] = "single"
     duplicates: Literal["allow", "report", "refuse"] = "report"
+    attributes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +80,8 @@ def enroll(parts: Parts, asked: Enrolment) -> Enrolled:
     """Add templates. Found by the next identify once this returns.
 
     Raises ``CollectionNotFound``, ``ModelMismatch``, ``AllRejected`` (with each reason), ``DuplicateSubject``,
-    ``TooManyTemplates``: nothing was written. Raises ``GalleryError`` with ``written`` true when it was.
+    ``TooManyTemplates``, ``AttributeUnavailable``: nothing was written. Raises ``GalleryError`` with ``written``
+    true when it was.
     """
     parts.index.require_ready()
     with parts.database.reading() as session:
@@ -120,7 +122,7 @@ def _usable(parts: Parts, session: Session, name: str, lock: bool) -> Collection
 def _judge(parts: Parts, asked: Enrolment) -> tuple[list[_Candidate], list[Rejected]]:
     candidates: list[_Candidate] = []
     rejected: list[Rejected] = []
-    for index, seen in enumerate(look(parts, asked.images)):
+    for index, seen in enumerate(look(parts, asked.images, asked.attributes)):
         try:
             if isinstance(seen, Exception):
                 raise seen

@@ -22,7 +22,8 @@ from app.store.models import Collection
 class Engine(Protocol):
     """Pictures to faces. Thread safe.
 
-    ``model_id`` names extractor and frontalizer together, ``extractor`` the first alone.
+    ``model_id`` names extractor and frontalizer together, ``extractor`` the first alone; ``attributes`` are what
+    ``pictures`` may be asked for.
     """
 
     model_id: str
@@ -32,7 +33,10 @@ class Engine(Protocol):
     runtime: str
     thresholds: ThresholdTable
 
-    def pictures(self, images: Sequence[NDArray[np.uint8]]) -> list[Picture]: ...
+    attributes: frozenset[str]
+    def pictures(
+        self, images: Sequence[NDArray[np.uint8]], attributes: frozenset[str] = frozenset()
+    ) -> list[Picture]: ...
 
     def frontalize(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """``G`` of raw embeddings [n, width], unit length."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import FaceError, ImageTooLarge, LowQuality, MultipleFaces, NoFace, PictureError, TooManyFaces
+from app.face.attributes import require_available
 from app.face.decode import PictureLimits, decode
 from app.face.faces import Face, Picture
 from app.service.parts import Parts
@@ -28,19 +29,24 @@ class Seen:
     timings_ms: dict[str, float]
 
 
-def look(parts: Parts, files: Sequence[bytes]) -> list[Seen | Refusal]:
-    """One answer for each file, in order. Pictures are held decoded up to the pixels that one alone may have."""
+def look(parts: Parts, files: Sequence[bytes], attributes: frozenset[str] = frozenset()) -> list[Seen | Refusal]:
+    """One answer for each file, in order. Pictures are held decoded up to the pixels that one alone may have.
+
+    Raises ``AttributeUnavailable``.
+    """
+    require_available(attributes, parts.engine.attributes)
     answers: list[Seen | Refusal | None] = [None] * len(files)
     for batch in _batches(parts, files, answers):
-        for (index, _, decode_ms), picture in zip(batch, parts.engine.pictures([b[1] for b in batch]), strict=True):
+        pictures = parts.engine.pictures([image for _, image, _ in batch], attributes)
+        for (index, _, decode_ms), picture in zip(batch, pictures, strict=True):
             digest = hashlib.sha256(files[index]).hexdigest()
             answers[index] = Seen(picture, digest, {"decode": decode_ms, **picture.timings_ms})
     return [answer for answer in answers if answer is not None]
 
 
-def look_at_one(parts: Parts, file: bytes) -> Seen:
-    """Raises ``PictureError``, and ``NoFace`` when there is none."""
-    (seen,) = look(parts, [file])
+def look_at_one(parts: Parts, file: bytes, attributes: frozenset[str] = frozenset()) -> Seen:
+    """Raises ``PictureError``, ``AttributeUnavailable``, and ``NoFace`` when there is none."""
+    (seen,) = look(parts, [file], attributes)
     if isinstance(seen, Exception):
         raise seen
     if not seen.picture.faces:

@@ -72,16 +72,17 @@ def identify(
     threshold: float | None = None,
     fpir: float | None = None,
     faces: Literal["all", "largest"] = "all",
+    attributes: frozenset[str] = frozenset(),
 ) -> Identification:
     """Who is in the picture. ``threshold`` (a cosine) wins over ``fpir``; neither: the settings' FPIR.
 
-    Raises ``PictureError``, ``NoFace``, ``TooManyFaces``, ``CollectionNotFound``, ``ModelMismatch``,
-    ``GalleryError``.
+    Raises ``PictureError``, ``NoFace``, ``TooManyFaces``, ``AttributeUnavailable``, ``CollectionNotFound``,
+    ``ModelMismatch``, ``GalleryError``.
     """
     parts.index.require_ready()
     with parts.database.reading() as session:
         parts.require_model(queries.collection_named(session, collection))
-    seen = look_at_one(parts, image)
+    seen = look_at_one(parts, image, attributes)
     wanted = these_faces(seen.picture, faces, parts.settings.max_faces)
     started = time.perf_counter()
     with parts.database.reading() as session:
@@ -146,9 +147,14 @@ def verify_pictures(
     return _verified(parts, float(face.frontalized @ face_b.frontalized), threshold, fmr, face, face_b, None, timings)
 
 
-def analyze(parts: Parts, image: bytes, faces: Literal["all", "largest"] = "all") -> tuple[Seen, tuple[Face, ...]]:
-    """The faces of a picture, compared with nobody. Raises ``PictureError``, ``NoFace``, ``TooManyFaces``."""
-    seen = look_at_one(parts, image)
+def analyze(
+    parts: Parts, image: bytes, faces: Literal["all", "largest"] = "all", attributes: frozenset[str] = frozenset()
+) -> tuple[Seen, tuple[Face, ...]]:
+    """The faces of a picture, compared with nobody.
+
+    Raises ``PictureError``, ``NoFace``, ``TooManyFaces``, ``AttributeUnavailable``.
+    """
+    seen = look_at_one(parts, image, attributes)
     return seen, these_faces(seen.picture, faces, parts.settings.max_faces)
 
 

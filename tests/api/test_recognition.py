@@ -228,3 +228,11 @@ def test_a_failing_index_says_what_was_written_and_is_rebuilt(client: TestClient
     assert client.get("/readyz").status_code == 200
     assert identify(client, photo(2))["faces"][0]["match"]["subject_id"] == "bob"
     assert identify(client, photo(1))["faces"][0]["decision"] == "no_match"
+
+
+@pytest.mark.parametrize("route", ["analyze", "identify", "enroll"])
+def test_attributes_that_are_not_there(client: TestClient, route: str) -> None:
+    files = {"images" if route == "enroll" else "image": photo(1)}
+    answer = client.post(f"/{route}", files=files, data={"attributes": "gaze"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "UNKNOWN_ATTRIBUTE")
+    assert client.post(f"/{route}", files=files, data={"attributes": "pose"}).status_code in (200, 201)

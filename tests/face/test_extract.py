@@ -13,7 +13,8 @@ from app.face.align import TEMPLATE, align, similarity, template, warp
 from app.face.architectures import build
 from app.face.extract import NetworkExtractor, load_extractor, onnx_card, packaged_card, recut, unit
 from app.face.packaged import CHIP, Reader, read_dlib_resnet
-from app.face.runtime import FromPixels, run_with
+from app.face.runtime import FromPixels, Runtime, run_with
+from app.face.weights import SHIPPED, load_part, read_card
 
 DLIB = np.array(json.loads((Path(__file__).parent / "dlib_astronaut.json").read_text()))
 """What dlib 20.0.1 itself answers for rows 40-190, columns 150-300 of the portrait."""
@@ -152,3 +153,21 @@ def onnx_file(path: Path) -> None:
     model = helper.make_model(helper.make_graph(nodes, "means", *ends), opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
     onnx.save(model, path)
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+def test_the_map_of_the_same_pass_beside_the_embedding(runtime: Runtime, astronaut: NDArray[np.uint8]) -> None:
+    card = read_card(SHIPPED / "fast")
+    extractor = load_extractor(card, runtime)
+    crops = np.stack([astronaut[60:172, 160:272], astronaut[200:312, 200:312]])
+    embeddings, maps = extractor.look(crops)
+    assert (embeddings == extractor.embed(crops)).all()
+    assert maps is not None
+    assert (maps.shape, maps.dtype) == ((2, 192, 3, 3), np.float32)
+    head = load_part(card, "extractor").head
+    assert np.allclose(unit(head(torch.from_numpy(maps)).numpy()), embeddings, atol=1e-5)
+
+
+def test_other_networks_show_no_map(packaged: NetworkExtractor) -> None:
+    assert packaged.look(np.zeros((1, 150, 150, 3), np.uint8))[1] is None
+    assert packaged.look(np.empty((0, 150, 150, 3), np.uint8))[1] is None

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Response
 
 from app import errors
 from app.api import views
+from app.api.attribute_schemas import estimated
 from app.api.bodies import documented, form_or_json
 from app.api.dependencies import MetricsNow, RequestId, RunningNow
 from app.api.problems import problems
@@ -37,6 +38,7 @@ _PICTURE: Final = (
     errors.UnsupportedMediaType,
     errors.Overloaded,
 )
+_ATTRIBUTES: Final = (errors.UnknownAttribute, errors.AttributeUnavailable)
 _SEARCH: Final = (errors.CollectionNotFound, errors.ModelMismatch, errors.GalleryError, errors.StoreError)
 
 _IMAGE: Final = "/9j/4AAQSkZJRgABAQAAAQABAAD..."
@@ -54,6 +56,7 @@ def _body(schema: Any, **example: Any) -> dict[str, Any]:
     responses=problems(
         *_PICTURE,
         *_SEARCH,
+        *_ATTRIBUTES,
         errors.AllRejected,
         errors.DuplicateSubject,
         errors.BadMetadata,
@@ -69,7 +72,8 @@ async def enroll(
 ) -> EnrolledPublic:
     """All pictures that can be used become templates of the subject, in one transaction. The others are named
     in `rejected`; when none can be used nothing is written. The next request finds what was enrolled."""
-    asked = enrolment.Enrolment(**{name: getattr(body, name) for name in EnrollCreate.model_fields})
+    fields = {name: getattr(body, name) for name in EnrollCreate.model_fields}
+    asked = enrolment.Enrolment(**{**fields, "attributes": estimated(body.attributes)})
     done = await running.pool.run(enrolment.enroll, running.parts, asked)
     metrics.enrolled.inc(len(done.accepted))
     for one in done.rejected:
@@ -82,7 +86,7 @@ async def enroll(
     "/identify",
     summary="Whose faces are these",
     openapi_extra=_body(IdentifyCreate, image=_IMAGE, top_k=5),
-    responses=problems(*_PICTURE, *_SEARCH, errors.NoFace, errors.TooManyFaces),
+    responses=problems(*_PICTURE, *_SEARCH, *_ATTRIBUTES, errors.NoFace, errors.TooManyFaces),
 )
 async def identify(
     body: Annotated[IdentifyCreate, Depends(form_or_json(IdentifyCreate))],
@@ -101,6 +105,7 @@ async def identify(
         threshold=body.threshold,
         fpir=body.fpir,
         faces=body.faces,
+        attributes=estimated(body.attributes),
     )
     metrics.stages(found.timings_ms)
     for face in found.faces:
@@ -138,7 +143,7 @@ async def verify(
     summary="What do these faces look like",
     response_model_exclude_none=True,
     openapi_extra=_body(AnalyzeCreate, image=_IMAGE, attributes="pose,quality"),
-    responses=problems(*_PICTURE, errors.NoFace, errors.TooManyFaces),
+    responses=problems(*_PICTURE, *_ATTRIBUTES, errors.NoFace, errors.TooManyFaces),
 )
 async def analyze(
     body: Annotated[AnalyzeCreate, Depends(form_or_json(AnalyzeCreate))],
@@ -147,6 +152,8 @@ async def analyze(
     request_id: RequestId,
 ) -> AnalysedPublic:
     """Boxes and the attributes asked for. Nothing is compared or kept."""
-    seen, faces = await running.pool.run(recognition.analyze, running.parts, body.image, body.faces)
+    seen, faces = await running.pool.run(
+        recognition.analyze, running.parts, body.image, body.faces, estimated(body.attributes)
+    )
     metrics.stages(seen.timings_ms)
     return views.analysed(seen, faces, list(body.attributes), running.parts.engine.model_id, request_id)

@@ -153,3 +153,15 @@ class EdgeNeXt(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x))
+
+
+class WithMap(nn.Module):
+    """The embeddings of ``network`` [n, width] and the maps [n, dims[-1], 3, 3] that they come from."""
+
+    def __init__(self, network: EdgeNeXt) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.network.features(x)
+        return self.network.head(features), features
