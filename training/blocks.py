@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 IDLE = 1e-3
@@ -58,6 +60,32 @@ def unit_losses(units: nn.ModuleList, x: Tensor, maps: Sequence[Tensor], weights
             error = unit(source[:n]).float() - target[:n]
             losses.append((error.square() * weight).mean())
     return losses
+
+
+def stage_ends(shapes: Sequence[Sequence[int]]) -> list[int]:
+    """The last unit of every stage, by the maps' shapes without the batch [c, h, w]."""
+    return [k for k in range(len(shapes)) if k + 1 == len(shapes) or tuple(shapes[k + 1]) != tuple(shapes[k])]
+
+
+def hint_loss(
+    units: nn.ModuleList,
+    x: Tensor,
+    maps: Sequence[NDArray[np.float32]],
+    scales: Sequence[float],
+) -> tuple[Tensor, Tensor]:
+    """Run the units one after another; answer the last map and how far the stages' ends are from the teacher's.
+
+    The error of a map is a fraction of its variance, the mean over stages; the last counts as much as all before.
+    """
+    ends = set(stage_ends([m.shape[1:] for m in maps]))
+    errors = []
+    for k, unit in enumerate(units):
+        x = unit(x)
+        if k in ends:
+            target = torch.from_numpy(maps[k]).to(x.device) * scales[k]
+            variance = target.var(dim=(0, 2, 3), keepdim=True)
+            errors.append(((x.float() - target).square() / (variance + 1e-3 * variance.mean())).mean())
+    return x, (torch.stack(errors[:-1]).mean() + errors[-1]) / 2
 
 
 @torch.no_grad()

@@ -27,12 +27,12 @@ from torch import Tensor, nn
 
 from app.face.nets.heads import Frontalizer
 from app.face.weights import ModelCard, read_card, write_card
+from training.branch import MainBranch, pixels
 from training.data.augment import PLAIN, augment
 from training.data.store import UNNAMED, CropStore, open_store
 from training.embeddings import unit
 from training.frontalization import Config as FrontalizerConfig
 from training.frontalization import Features, apply, fit
-from training.recognition import MainBranch, pixels
 
 NOT_THE_SAME = 0.4
 """Two people whose mean embeddings by the teacher are less alike than this are surely two."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +15,14 @@ import torch.nn.functional as F
 
 from app.face.nets.edgenext import EdgeNeXt
 from training.batches import Ahead, side_view_weights
-from training.blocks import chained_cosine, error_weights, stage_scales, unit_losses
+from training.blocks import chained_cosine, error_weights, hint_loss, stage_ends, stage_scales, unit_losses
+from training.branch import Config, MainBranch, cosine_rate, held_out, identity_loss, pixels, read_config
+from training.checkpoint import Run
 from training.data.augment import PLAIN, Augmentation, augment
+from training.data.store import CropStore
 from training.losses import distillation
-from training.recognition import Config, MainBranch, cosine_rate, identity_loss, pixels, read_config
+from training.optimizers import MatrixOptimizer
+from training.stages import agreement, resume, sampling, state
 
 
 def tiny(width: int = 16) -> EdgeNeXt:
@@ -53,14 +59,81 @@ def test_units_learn_another_network_block_by_block() -> None:
     raw = maps_of(teacher, x)
     maps = [m * s for m, s in zip(raw, stage_scales(raw), strict=True)]
     weights = error_weights(x, maps)
-    optimizer = torch.optim.Adam(student.parameters(), 1e-2)
+    optimizer = MatrixOptimizer(student.units, student.units, 2e-2)
     first = float(torch.stack(unit_losses(student.units, x, maps, weights)).mean().detach())
     for _ in range(40):
         loss = torch.stack(unit_losses(student.units, x, maps, weights)).mean()
-        optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     assert float(loss.detach()) < 0.5 * first
+
+
+def test_hints_vanish_where_the_stages_agree_and_are_about_one_for_a_stranger() -> None:
+    torch.manual_seed(0)
+    net, other, x = tiny(), tiny(), torch.randn(6, 3, 112, 112)
+    maps = [m.numpy() for m in maps_of(net, x)]
+    last, same = hint_loss(net.units, x, maps, [1.0] * len(maps))
+    assert float(same.detach()) < 1e-9
+    assert torch.allclose(last, torch.from_numpy(maps[-1]))
+    assert float(hint_loss(other.units, x, maps, [1.0] * len(maps))[1].detach()) > 0.5
+
+
+def test_a_stage_ends_where_the_next_map_has_another_shape() -> None:
+    assert stage_ends([(8, 28, 28), (8, 28, 28), (16, 14, 14), (24, 7, 7)]) == [1, 2, 3]
+
+
+def test_the_optimizer_resumes_to_the_same_step() -> None:
+    def stepped(net: EdgeNeXt, optimizer: MatrixOptimizer) -> torch.Tensor:
+        net(torch.ones(2, 3, 112, 112)).square().mean().backward()
+        optimizer.step()
+        return net.embed.weight.detach().clone()
+
+    torch.manual_seed(0)
+    first = tiny()
+    optimizer = MatrixOptimizer(first, first, 1e-2, decay=0.01)
+    stepped(first, optimizer)
+    second = tiny()
+    second.load_state_dict(first.state_dict())
+    resumed = MatrixOptimizer(second, second, 1e-2, decay=0.01)
+    resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    assert torch.equal(stepped(first, optimizer), stepped(second, resumed))
+
+
+def store_of(identity: list[int]) -> CropStore:
+    n = len(identity)
+    crops = np.random.default_rng(0).integers(0, 256, (n, 128, 128, 3), np.uint8)
+    angle = np.zeros(n, np.float32)
+    people = np.array(identity, np.int64)
+    return CropStore((crops,), np.zeros(n, np.int32), np.arange(n), people, angle, angle, angle, ("made-up",))
+
+
+def test_held_out_people_and_nameless_pictures_are_never_drawn() -> None:
+    store = store_of([0, 0, 1, 1, 2, 3, -1, -1, -1])
+    away = held_out(store, 2)
+    assert away.tolist() == [False, False, True, True, False, True, False, True, False]
+    weights = sampling(store, Config(held_out=2))
+    assert weights.sum() == pytest.approx(1)
+    assert not weights[away].any()
+
+
+def test_agreement_is_one_where_the_target_is_what_the_network_says() -> None:
+    torch.manual_seed(0)
+    store, config = store_of([0, 1, -1, 1, 3]), Config(held_out=2, width=16)
+    branch = MainBranch(16, people=4, margin="cosface")
+    branch.extractor = tiny(16)
+    with torch.no_grad():
+        said = branch.extractor(pixels(np.stack([store[i][8:120, 8:120] for i in range(5)]), torch.device("cpu")))
+    wide = F.normalize(said).numpy().astype(np.float16)
+    assert agreement(branch, store, wide, torch.eye(16), config, torch.device("cpu")) == pytest.approx(1, abs=2e-3)
+
+
+def test_a_stage_starts_with_the_weights_and_measures_of_the_one_before(tmp_path: Path) -> None:
+    branch = MainBranch(16, people=3, margin="cosface")
+    branch.extractor = tiny(16)
+    optimizer, run = MatrixOptimizer(branch, branch.extractor, 1e-2), Run(tmp_path)
+    run.save(state("blocks", 7, branch, optimizer, Config(), {"scales": [2.0]}))
+    assert resume(run, "blocks", branch, optimizer) == (7, {"scales": [2.0]})
+    assert resume(run, "joint", branch, optimizer) == (0, {"scales": [2.0]})
 
 
 def test_distillation_vanishes_on_the_target_itself() -> None:
@@ -102,8 +175,8 @@ def test_pixels_are_normalised_to_one() -> None:
 
 
 def test_the_rate_warms_up_and_falls_to_a_hundredth() -> None:
-    rates = [cosine_rate(step, 1000, 1.0) for step in range(1000)]
-    assert rates[0] == pytest.approx(1 / 200)
+    rates = [cosine_rate(step, 1000) for step in range(1000)]
+    assert rates[0] == pytest.approx(1 / 100)
     assert max(rates) == pytest.approx(1.0)
     assert rates[-1] == pytest.approx(0.01, abs=1e-3)
 
@@ -154,10 +227,8 @@ def test_ahead_gives_everything_in_order_and_may_be_left_early() -> None:
     assert not any(thread.name.endswith("(_run)") for thread in threading.enumerate())
 
 
-def test_config_reads_what_differs(tmp_path: object) -> None:
-    from pathlib import Path
-
-    path = Path(str(tmp_path)) / "c.json"
+def test_config_reads_what_differs(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
     path.write_text('{"width": 64, "sets": ["lfw"], "augmentation": {"flip": 0.0}}')
     config = read_config(path)
     assert (config.width, config.sets, config.augmentation.flip) == (64, ("lfw",), 0.0)

@@ -1,0 +1,66 @@
+"""One optimizer for a whole network: Muon where a weight is a matrix or a bank of filters, AdamW elsewhere.
+
+Muon (Jordan et al. 2024) makes each step's singular values equal. Inputs of early convolutions are smooth, so
+plain gradients hardly move the fine part of a filter; measured on the block stage, it falls in half the steps
+that AdamW takes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+OTHERS: Final = 0.25
+"""AdamW's rate as a fraction of Muon's."""
+
+
+class MatrixOptimizer:
+    """``matrices`` gives the modules whose weights Muon moves; all other parameters of ``network`` are AdamW's.
+
+    Filters [c, i, k, k] count as matrices [c, i k k]. ``rate`` is in AdamW's units (Muon's step is scaled to match).
+    """
+
+    def __init__(self, network: nn.Module, matrices: nn.Module, rate: float, decay: float = 0.0) -> None:
+        chosen = [p for p in matrices.parameters() if p.ndim in (2, 4)]
+        self._weights = [p for p in chosen if p.ndim == 4]
+        # A view shares its weight's memory, and Muon takes matrices only.
+        self._views = [nn.Parameter(p.data.view(p.shape[0], -1)) for p in self._weights]
+        ids = {id(p) for p in chosen}
+        others = [p for p in network.parameters() if id(p) not in ids]
+        self._parts: list[tuple[torch.optim.Optimizer, float]] = [
+            (
+                torch.optim.Muon(
+                    [*(p for p in chosen if p.ndim == 2), *self._views],
+                    lr=rate,
+                    weight_decay=decay,
+                    adjust_lr_fn="match_rms_adamw",
+                ),
+                rate,
+            ),
+            (torch.optim.AdamW(others, OTHERS * rate, betas=(0.9, 0.99), weight_decay=decay), OTHERS * rate),
+        ]
+        self._network = network
+
+    def at(self, fraction: float) -> None:
+        """Set every rate to ``fraction`` of its own."""
+        for optimizer, rate in self._parts:
+            for group in optimizer.param_groups:
+                group["lr"] = fraction * rate
+
+    def step(self) -> None:
+        """Move the weights by their gradients, which are then forgotten."""
+        for weight, view in zip(self._weights, self._views, strict=True):
+            view.grad = None if weight.grad is None else weight.grad.reshape(view.shape)
+        for optimizer, _ in self._parts:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self._network.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"parts": [optimizer.state_dict() for optimizer, _ in self._parts]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for (optimizer, _), saved in zip(self._parts, state["parts"], strict=True):
+            optimizer.load_state_dict(saved)

@@ -1,0 +1,210 @@
+"""The two stages of training E, each resumable: units alone (see ``training.blocks``), then the whole."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from app.face.nets.heads import yaw_bins
+from training.batches import Ahead, Batch, batches, side_view_weights
+from training.blocks import chained_cosine, error_weights, hint_loss, stage_scales, unit_losses
+from training.branch import Config, MainBranch, cosine_rate, held_out, identity_loss, pixels
+from training.checkpoint import Run
+from training.data.augment import PLAIN, augment
+from training.data.store import CropStore
+from training.losses import distillation
+from training.optimizers import MatrixOptimizer
+from training.parallel import average_gradients, processes
+from training.teachers import Teacher
+
+LOG_EVERY = 50
+VALIDATED = 512
+"""Held-out pictures, an even sample, on which the whole's agreement with its target is told."""
+
+
+def sampling(store: CropStore, config: Config) -> NDArray[np.float64]:
+    """Weights over rows, sum 1: side views often, held-out rows never."""
+    weights = np.where(held_out(store, config.held_out), 0.0, side_view_weights(store.yaw, config.side_views))
+    return np.asarray(weights / weights.sum(), np.float64)
+
+
+def taught(
+    store: CropStore, config: Config, teacher: Teacher, seed: tuple[int, ...], start: int
+) -> Iterator[tuple[Batch, list[NDArray[np.float32]]]]:
+    """Batches with what the teacher's units make of the very same pixels."""
+    for batch in batches(store, config.batch, config.augmentation, seed, start, sampling(store, config)):
+        yield batch, teacher(batch.crops)[1]
+
+
+def measure(x: Tensor, maps: list[Tensor]) -> dict[str, Any]:
+    """Scale and weight of every map, from one batch; kept with the run, as all steps must share them."""
+    scales = stage_scales(maps)
+    return {"scales": scales, "weights": error_weights(x, [m * s for m, s in zip(maps, scales, strict=True)])}
+
+
+def scaled(maps: list[NDArray[np.float32]], scales: list[float], device: torch.device) -> list[Tensor]:
+    return [
+        (torch.from_numpy(m).to(device) * s).contiguous(memory_format=torch.channels_last)
+        for m, s in zip(maps, scales, strict=True)
+    ]
+
+
+def train_blocks(
+    branch: MainBranch, store: CropStore, config: Config, teacher: Teacher, run: Run, device: torch.device
+) -> None:
+    """Stage one. The teacher runs in the thread that makes the batches."""
+    units = branch.extractor.units
+    optimizer = MatrixOptimizer(units, units, config.blocks_rate)
+    step, measured = resume(run, "blocks", branch, optimizer)
+    clock = time.monotonic()
+    with Ahead(
+        itertools.islice(taught(store, config, teacher, (config.seed, run.rank), step), config.blocks_steps - step)
+    ) as made:
+        for batch, raw in made:
+            x = pixels(batch.crops, device)
+            measured = measured or measure(x, [torch.from_numpy(m).to(device) for m in raw])
+            targets = scaled(raw, measured["scales"], device)
+            optimizer.at(cosine_rate(step, config.blocks_steps))
+            with torch.autocast(device.type, dtype=torch.bfloat16):
+                losses = unit_losses(units, x, targets, measured["weights"])
+            torch.stack(losses).sum().backward()
+            average_gradients(units.parameters())
+            optimizer.step()
+            step += 1
+            if step % LOG_EVERY == 0:
+                rate = LOG_EVERY * config.batch * processes() / (time.monotonic() - clock)
+                clock = time.monotonic()
+                each = [float(loss.detach()) for loss in losses]
+                run.log(
+                    step=step,
+                    loss=sum(each) / len(each),
+                    worst=max(each),
+                    cosine=chained_cosine(units, x, targets[-1]),
+                    rate=rate,
+                )
+            if run.due():
+                run.save(state("blocks", step, branch, optimizer, config, measured))
+    run.save(state("blocks", step, branch, optimizer, config, measured))
+
+
+def train_joint(
+    branch: MainBranch,
+    store: CropStore,
+    wide: NDArray[np.float16],
+    projection: NDArray[np.float32],
+    config: Config,
+    teacher: Teacher,
+    run: Run,
+    device: torch.device,
+) -> None:
+    """Stage two. ``wide`` [rows, m] unit is what the teachers say together; ``projection`` [m, width] reduces it.
+
+    The target is that of the plain crop, whatever was done to the pixels. The hints are what the teacher's
+    stages make of the changed pixels themselves: no picture is ever the same twice, so nothing is learnt by heart.
+    """
+    optimizer = MatrixOptimizer(branch, branch.extractor, config.joint_rate, decay=0.01)
+    step, measured = resume(run, "joint", branch, optimizer)
+    average = torch.optim.swa_utils.AveragedModel(
+        branch, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998)
+    )
+    if step and (saved := run.load()):
+        average.module.load_state_dict(saved["average"])
+        average.n_averaged.fill_(step)
+    reduce = torch.from_numpy(projection).to(device)
+    seed = (config.seed + 1, run.rank)
+    clock = time.monotonic()
+    with Ahead(itertools.islice(taught(store, config, teacher, seed, step), config.joint_steps - step)) as made:
+        for batch, raw in made:
+            x = pixels(batch.crops, device)
+            measured = measured or measure(x, [torch.from_numpy(m).to(device) for m in raw])
+            optimizer.at(cosine_rate(step, config.joint_steps))
+            whole = torch.from_numpy(wide[batch.index].astype(np.float32)).to(device)
+            with torch.autocast(device.type, dtype=torch.bfloat16):
+                features, hint = hint_loss(branch.extractor.units, x, raw, measured["scales"])
+            embedding = F.normalize(branch.extractor.head(features.float()))
+            people = torch.from_numpy(store.identity[batch.index]).to(device)
+            bins = yaw_bins(torch.from_numpy(batch.yaw).to(device))
+            distilled, cosine = distillation(embedding, F.normalize(whole @ reduce), whole, config.relation_weight)
+            who = identity_loss(branch, embedding, people)
+            pose = F.cross_entropy(branch.pose(embedding), bins)
+            loss = distilled + config.hint_weight * hint + config.identity_weight * who + config.pose_weight * pose
+            loss.backward()
+            average_gradients(branch.parameters())
+            nn.utils.clip_grad_norm_(branch.parameters(), 5.0)
+            optimizer.step()
+            average.update_parameters(branch)
+            step += 1
+            if step % LOG_EVERY == 0:
+                rate = LOG_EVERY * config.batch * processes() / (time.monotonic() - clock)
+                clock = time.monotonic()
+                figures = {"cosine": cosine, "hint": hint, "identity": who, "pose": pose}
+                run.log(step=step, **{name: float(value.detach()) for name, value in figures.items()}, rate=rate)
+            if step % (10 * LOG_EVERY) == 0 and not run.rank:
+                run.log(step=step, held_out=agreement(average.module, store, wide, reduce, config, device))
+            if run.due():
+                run.save(state("joint", step, branch, optimizer, config, measured, average.module))
+    run.save(state("joint", step, branch, optimizer, config, measured, average.module))
+
+
+@torch.no_grad()
+def agreement(
+    branch: nn.Module,
+    store: CropStore,
+    wide: NDArray[np.float16],
+    reduce: Tensor,
+    config: Config,
+    device: torch.device,
+) -> float:
+    """Mean cosine to the target on plain crops that no step sees."""
+    rows = np.flatnonzero(held_out(store, config.held_out))
+    rows = rows[:: max(1, len(rows) // VALIDATED)]
+    total = 0.0
+    for part in np.array_split(rows, max(1, len(rows) // config.batch)):
+        crops = np.stack([augment(store[int(i)], PLAIN, np.random.default_rng(0))[0] for i in part])
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            features = branch.extractor.features(pixels(crops, device))  # type: ignore[operator,union-attr]
+        target = torch.from_numpy(wide[part].astype(np.float32)).to(device) @ reduce
+        embedding = branch.extractor.head(features.float())  # type: ignore[operator,union-attr]
+        total += float(F.cosine_similarity(embedding, target).sum())
+    return total / len(rows)
+
+
+def state(
+    stage: str,
+    step: int,
+    branch: MainBranch,
+    optimizer: MatrixOptimizer,
+    config: Config,
+    measured: dict[str, Any],
+    average: nn.Module | None = None,
+) -> dict[str, Any]:
+    return {
+        "stage": stage,
+        "step": step,
+        "model": branch.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "config": asdict(config),
+        "measured": measured,
+        "average": (average or branch).state_dict(),
+    }
+
+
+def resume(run: Run, stage: str, branch: MainBranch, optimizer: MatrixOptimizer) -> tuple[int, dict[str, Any]]:
+    """Where the stage stands: the step to go on from, and what was measured on the run's first batch."""
+    saved = run.load()
+    if saved is None:
+        return 0, {}
+    branch.load_state_dict(saved["model"])
+    if saved["stage"] != stage:
+        return 0, saved["measured"]
+    optimizer.load_state_dict(saved["optimizer"])
+    return int(saved["step"]), saved["measured"]
