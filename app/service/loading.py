@@ -6,6 +6,7 @@ from pathlib import Path
 
 from app.face.cascade import DetectorSettings
 from app.face.engine import Engine
+from app.face.presentation import PresentationCheck
 from app.settings import Settings
 
 
@@ -21,3 +22,10 @@ def load_engine(settings: Settings) -> Engine:
         settings.device,
         DetectorSettings(min_face=settings.min_face, max_side=settings.detection_side),
     )
+
+
+def load_presentation(settings: Settings) -> PresentationCheck | None:
+    """The presentation-attack check of the settings, None where it is off. Raises ``WeightsError``."""
+    if settings.presentation == "off" or settings.presentation_model is None:
+        return None
+    return PresentationCheck.load(settings.presentation_model, settings.threads)

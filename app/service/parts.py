@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.errors import ModelMismatch
 from app.face.faces import Picture
+from app.face.presentation import PresentationCheck
 from app.face.thresholds import ThresholdTable
 from app.service.callers import SYSTEM, Caller
 from app.service.index import Index
@@ -32,8 +33,8 @@ class Engine(Protocol):
     detector: str
     runtime: str
     thresholds: ThresholdTable
-
     attributes: frozenset[str]
+
     def pictures(
         self, images: Sequence[NDArray[np.uint8]], attributes: frozenset[str] = frozenset()
     ) -> list[Picture]: ...
@@ -45,13 +46,14 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parts:
-    """Handed to every use case. Thread safe. ``caller`` is on whose behalf."""
+    """Handed to every use case. Thread safe. ``caller`` is on whose behalf; ``presentation`` None: not checked."""
 
     settings: Settings
     engine: Engine
     database: Database
     index: Index
     caller: Caller = SYSTEM
+    presentation: PresentationCheck | None = None
 
     def require_model(self, collection: Collection) -> None:
         """Vectors of two model ids never meet. Raises ``ModelMismatch``."""
