@@ -23,8 +23,7 @@ LANDMARKS: Final = "landmarks-profile"
 class Refined:
     """Points float32 [5, 2] in pixels of the picture, the head's angles, and how much the box shows a face, 0-1.
 
-    ``score`` tells a box that is off from one that is right; of things that are no face it knows little (a cup of
-    coffee gets 0.998).
+    ``score`` is low where the box is off, and for most of what a greedy cascade takes for a face and is none.
     """
 
     landmarks: NDArray[np.float32]
@@ -40,11 +39,15 @@ class LandmarkRefiner(Protocol):
         ...
 
 
-class TwoLookRefiner:
-    """First on a square around the box, then on the crop that its own first points align."""
+LOOKS: Final = 3
+"""The third changes little where the second was right, and brings back what lay askew in the box."""
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
+
+class RepeatedLook:
+    """First on a square around the box, then on the crops that its own points so far align: ``looks`` in all."""
+
+    def __init__(self, network: Network, looks: int = LOOKS) -> None:
+        self._network, self._looks = network, looks
 
     def refine(self, faces: Sequence[tuple[NDArray[np.uint8], Detection]]) -> list[Refined]:
         return [self._one(picture, face) for picture, face in faces]
@@ -52,12 +55,13 @@ class TwoLookRefiner:
     def _one(self, picture: NDArray[np.uint8], face: Detection) -> Refined:
         matrix = box_matrix(np.asarray(face.box))
         answer = self._look(picture, matrix)
-        points, score = landmarks_of(answer, matrix[None])[0], float(score_of(answer)[0])
-        try:
-            matrix = points_matrix(points)
-        except ValueError:  # the points coincide: there is no crop to look at again
-            return Refined(face.landmarks, Pose(0.0, 0.0, 0.0), 0.0)
-        answer = self._look(picture, matrix)
+        score = float(score_of(answer)[0])
+        for _ in range(self._looks - 1):
+            try:
+                matrix = points_matrix(landmarks_of(answer, matrix[None])[0])
+            except ValueError:  # the points coincide: there is no crop to look at again
+                return Refined(face.landmarks, Pose(0.0, 0.0, 0.0), 0.0)
+            answer = self._look(picture, matrix)
         yaw, pitch, roll = (float(angle) for angle in pose_of(answer, matrix[None])[0])
         return Refined(landmarks_of(answer, matrix[None])[0], Pose(yaw, pitch, roll), score)
 
@@ -65,11 +69,11 @@ class TwoLookRefiner:
         return self._network(warp(picture, matrix, SIDE)[None])
 
 
-def shipped_refiner(runtime: Runtime, streams: int, device: str) -> TwoLookRefiner:
+def shipped_refiner(runtime: Runtime, streams: int, device: str, looks: int = LOOKS) -> RepeatedLook:
     """That of ``LANDMARKS``. Raises ``WeightsError`` when its file was altered."""
-    return refiner_of(read_card(SHIPPED / LANDMARKS), runtime, streams, device)
+    return refiner_of(read_card(SHIPPED / LANDMARKS), runtime, streams, device, looks)
 
 
-def refiner_of(card: ModelCard, runtime: Runtime, streams: int, device: str) -> TwoLookRefiner:
+def refiner_of(card: ModelCard, runtime: Runtime, streams: int, device: str, looks: int = LOOKS) -> RepeatedLook:
     """The part ``landmarks`` of ``card``, made ready to run."""
-    return TwoLookRefiner(run_with(runtime, load_part(card, "landmarks"), (1, SIDE, SIDE, 3), streams, device))
+    return RepeatedLook(run_with(runtime, load_part(card, "landmarks"), (1, SIDE, SIDE, 3), streams, device), looks)

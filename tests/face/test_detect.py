@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
+from typing import cast
 
 import joblib
 import numpy as np
@@ -13,14 +15,16 @@ from numpy.typing import NDArray
 
 from app.errors import WeightsError
 from app.face import published
+from app.face.align import TEMPLATE
 from app.face.boxes import overlaps
-from app.face.cascade import NOTHING, Candidates, DetectorSettings
+from app.face.cascade import NOTHING, Candidates, Cascade, DetectorSettings
 from app.face.decode import decode
 from app.face.detect import Detector, agreed_on
-from app.face.faces import Detection
+from app.face.faces import Detection, Pose
 from app.face.nets.mtcnn import NETWORKS, ONet, PNet, RNet
 from app.face.plain import detect_plainly
 from app.face.published import load_mtcnn
+from app.face.refine import Refined
 
 PUBLISHED = json.loads((Path(__file__).parent / "published_faces.json").read_text())
 """What the package mtcnn 1.0.0 itself finds, by TensorFlow: the portrait and 48 of the photographs, x0 y0 x1 y1."""
@@ -111,6 +115,41 @@ def test_a_face_seen_once_or_small_is_none() -> None:
     assert not len(agreed_on([place(1.0, 10, 10, 60, 60), NOTHING, NOTHING], 40).boxes)
     assert not len(agreed_on([place(1.0, 10, 10, 40, 40)] * 6, 40).boxes)
     assert not len(agreed_on([NOTHING], 40).boxes)
+
+
+class Saying:
+    """A cascade that answers ``faces`` whatever it sees, and a refiner that believes in boxes wider than 100."""
+
+    def __init__(self, *faces: Candidates) -> None:
+        self.faces, self.looks, self.judged = list(faces), 0, 0
+
+    def __call__(self, pictures: Sequence[NDArray[np.uint8]], *_: object) -> list[Candidates]:
+        self.looks += 1
+        return [self.faces[min(self.looks, len(self.faces)) - 1]] * len(pictures)
+
+    def refine(self, faces: Sequence[tuple[NDArray[np.uint8], Detection]]) -> list[Refined]:
+        self.judged += len(faces)
+        scores = [0.9 if face.box[2] - face.box[0] > 100 else 0.2 for _, face in faces]
+        return [Refined(TEMPLATE.astype(np.float32), Pose(0, 0, 0), score) for score in scores]
+
+    def boxes_in(self, picture: NDArray[np.uint8]) -> list[list[float]]:
+        (faces,) = Detector(cast(Cascade, self), self, DetectorSettings()).detect([picture])
+        return boxes(faces).round().tolist()
+
+
+def test_a_doubted_face_gives_way_to_what_further_looks_agree_on() -> None:
+    picture = np.zeros((200, 200, 3), np.uint8)
+    small, wide = place(0.8, 10, 10, 40, 40), place(0.9, 90, 90, 210, 210)
+    assert [box[2] - box[0] for box in Saying(small, wide).boxes_in(picture)] == [120]
+    assert Saying(small, NOTHING).boxes_in(picture) == [[10, 10, 40, 40]]
+
+
+def test_a_face_that_the_cascade_or_the_refiner_is_sure_of_is_looked_for_once() -> None:
+    picture = np.zeros((200, 200, 3), np.uint8)
+    sure, believed = Saying(place(0.99, 10, 10, 40, 40), NOTHING), Saying(place(0.7, 10, 10, 140, 140), NOTHING)
+    assert sure.boxes_in(picture) == [[10, 10, 40, 40]]
+    assert believed.boxes_in(picture) == [[10, 10, 140, 140]]
+    assert (sure.looks, sure.judged, believed.looks, believed.judged) == (1, 0, 1, 1)
 
 
 def test_batches_do_not_matter(detector: Detector, astronaut: NDArray[np.uint8]) -> None:

@@ -29,7 +29,7 @@ from app.face.nets.refiner import (
     pose_of,
     score_of,
 )
-from app.face.refine import LANDMARKS, TwoLookRefiner
+from app.face.refine import LANDMARKS, RepeatedLook
 from app.face.runtime import run_with
 from app.face.weights import SHIPPED, completed, load_part, read_card
 
@@ -100,9 +100,9 @@ def test_the_network_is_small() -> None:
 
 
 @pytest.fixture(scope="module")
-def shipped() -> TwoLookRefiner:
+def shipped() -> RepeatedLook:
     network = load_part(read_card(SHIPPED / LANDMARKS), "landmarks")
-    return TwoLookRefiner(run_with("torch", network, (1, SIDE, SIDE, 3)))
+    return RepeatedLook(run_with("torch", network, (1, SIDE, SIDE, 3)))
 
 
 ASTRONAUT = np.array([[204.5, 100.5], [247.0, 104.0], [222.5, 127.0], [204.0, 139.0], [243.5, 141.5]])
@@ -110,7 +110,7 @@ ASTRONAUT = np.array([[204.5, 100.5], [247.0, 104.0], [222.5, 127.0], [204.0, 13
 
 
 def test_the_shipped_refiner_points_at_a_face(
-    shipped: TwoLookRefiner, detector: Detector, astronaut: NDArray[np.uint8]
+    shipped: RepeatedLook, detector: Detector, astronaut: NDArray[np.uint8]
 ) -> None:
     mirrored = np.ascontiguousarray(astronaut[:, ::-1])
     (face,), (turned,) = detector.detect([astronaut, mirrored])
@@ -123,7 +123,7 @@ def test_the_shipped_refiner_points_at_a_face(
 
 
 def test_points_hardly_depend_on_how_the_box_lies(
-    shipped: TwoLookRefiner, detector: Detector, astronaut: NDArray[np.uint8]
+    shipped: RepeatedLook, detector: Detector, astronaut: NDArray[np.uint8]
 ) -> None:
     (face,) = detector.detect([astronaut])[0]
     x0, y0, x1, y1 = face.box
@@ -134,7 +134,7 @@ def test_points_hardly_depend_on_how_the_box_lies(
 
 
 def test_a_box_that_misses_the_face_scores_low(
-    shipped: TwoLookRefiner, detector: Detector, astronaut: NDArray[np.uint8]
+    shipped: RepeatedLook, detector: Detector, astronaut: NDArray[np.uint8]
 ) -> None:
     (face,) = detector.detect([astronaut])[0]
     x0, y0, x1, y1 = face.box
@@ -153,7 +153,7 @@ def test_a_model_without_a_refiner_gets_the_shipped_one_and_says_so(engine: Engi
 
 @pytest.mark.photos
 @pytest.mark.slow
-def test_side_views_are_told_from_front_views(shipped: TwoLookRefiner, detector: Detector, photographs: Path) -> None:
+def test_side_views_are_told_from_front_views(shipped: RepeatedLook, detector: Detector, photographs: Path) -> None:
     def yaws(pattern: str) -> NDArray[np.float64]:
         images = [decode(path.read_bytes()) for path in sorted(photographs.glob(pattern))[:40]]
         faces = [(image, found[0]) for image, found in zip(images, detector.detect(images), strict=True) if found]

@@ -1,7 +1,7 @@
 """Five points, head pose and a face score from one small crop, where a cascade's own points fail: at profile.
 
-A plain residual network on 64x64 pixels, trained by ``training.landmarks``. It is asked twice: once on an
-upright square around the detector's box, once on the crop that its own first points align, where it is at home.
+A plain residual network on 64x64 pixels, trained by ``training.landmarks``. It is asked again and again: first
+on an upright square around the detector's box, then on crops that its own points align, where it is at home.
 """
 
 from __future__ import annotations
