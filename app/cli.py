@@ -35,7 +35,7 @@ from app.service.reindexing import reindex as reindex_rows
 from app.settings import Settings
 from app.store import migrate as migrations
 from app.store.database import Database
-from app.store.lock import owning
+from app.store.lock import alone
 
 main = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Face recognition that still knows you from the side."
@@ -179,7 +179,7 @@ def migrate() -> None:
     """Bring the database to the present tables."""
     with _reasons():
         database = Database(Settings().database)
-        with owning(database):
+        with alone(database):
             before, after = migrations.upgrade(database)
         database.close()
     out.print(f"{before or 'empty'} -> {after}")

@@ -112,10 +112,6 @@ class GalleryError(FrontalisError):
     code, status, title = "GALLERY_UNAVAILABLE", 503, "The index is not ready"
 
 
-class GalleryLocked(GalleryError):
-    code, title = "GALLERY_LOCKED", "Another process owns the index"
-
-
 class StoreError(FrontalisError):
     code, status, title = "STORE_UNAVAILABLE", 503, "The database cannot be reached"
 

@@ -46,7 +46,8 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
             pool = Pool(settings.threads, settings.max_waiting)
             stack.callback(pool.close)
             stop = threading.Event()
-            mender = threading.Thread(target=keep_ready, args=(parts.index, stop), name="frontalis-index")
+            every = settings.follow_seconds / 2
+            mender = threading.Thread(target=keep_ready, args=(parts.index, stop, every), name="frontalis-index")
             mender.start()
             stack.callback(mender.join)
             stack.callback(stop.set)

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     max_faces: int = Field(default=20, ge=1, le=1000, description="Most faces in one picture.")
     max_collections: int = Field(default=1000, ge=1, description="Most collections.")
     max_templates: int = Field(default=200, ge=1, le=1000, description="Most templates of one subject.")
+    follow_seconds: float = Field(
+        default=1.0, ge=0.05, le=60, description="Seconds until what another process enrols or deletes is known here."
+    )
     fpir: float = Field(
         default=0.01,
         gt=0,

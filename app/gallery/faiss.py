@@ -90,7 +90,7 @@ class FaissGallery:
             snapshot.save(path, self.width, change, states)
 
     def restore(self, path: Path) -> int | None:
-        """Become what the snapshot holds and answer its change number; follow with ``snapshot.catch_up``.
+        """Become what the snapshot holds and answer its change number; the rows tell what came after.
 
         None, and nothing changed, where no whole snapshot of this width and FAISS is there: fill from the rows.
         """

@@ -11,9 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -22,42 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import GalleryError
-from app.gallery.contract import Gallery
 from app.gallery.partition import State
 from app.gallery.segment import Coder, Segment
 from app.gallery.tail import Tail
 
 _FORMAT: Final = 1
 _DIGEST: Final = 32
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Change:
-    """One change as the rows tell it, in the order of its ``number``: templates that went, then templates
-    that came. ``dropped``: the whole collection went first."""
-
-    number: int
-    collection: int
-    removed: NDArray[np.int64]
-    templates: NDArray[np.int64]
-    subjects: NDArray[np.int64]
-    vectors: NDArray[np.float32]
-    dropped: bool = False
-
-
-def catch_up(gallery: Gallery, changes: Iterable[Change], applied: int) -> int:
-    """Apply changes behind ``applied`` and answer the last number. Applying one twice does no harm."""
-    for change in changes:
-        if change.number <= applied:
-            continue
-        if change.dropped:
-            gallery.drop(change.collection)
-        if len(change.removed):
-            gallery.remove(change.collection, change.removed)
-        if len(change.templates):
-            gallery.add(change.collection, change.templates, change.subjects, change.vectors)
-        applied = change.number
-    return applied
 
 
 def fingerprint(templates: NDArray[np.int64], subjects: NDArray[np.int64]) -> int:

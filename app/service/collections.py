@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.errors import CollectionExists, TooManyCollections
@@ -59,7 +60,10 @@ def create_collection(parts: Parts, name: str) -> CollectionView:
             raise TooManyCollections(limit=parts.settings.max_collections)
         row = Collection(name=name)
         change.session.add(row)
-        change.session.flush()
+        try:
+            change.session.flush()
+        except IntegrityError as error:  # another process was faster
+            raise CollectionExists(f"There is a collection {name!r} already", collection=name) from error
         return _view(change.session, row)
 
 

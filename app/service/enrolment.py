@@ -91,6 +91,7 @@ def enroll(parts: Parts, asked: Enrolment) -> Enrolled:
         raise AllRejected(rejected=[asdict(one) for one in rejected])
     with parts.index.changing() as change:
         collection = _usable(parts, change.session, asked.collection, lock=True)
+        change.catch_up(collection)  # so that what another process enrolled a moment ago is a duplicate, too
         duplicates = _duplicates(parts, change.session, collection, asked, candidates)
         subject, created = _subject(change.session, collection, asked)
         _require_room(parts, change.session, subject, len(candidates))

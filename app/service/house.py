@@ -17,7 +17,7 @@ from app.service.snapshots import Snapshots
 from app.settings import Settings
 from app.store import migrate
 from app.store.database import Database
-from app.store.lock import owning
+from app.store.lock import alone
 
 
 @contextmanager
@@ -26,8 +26,8 @@ def opened(
 ) -> Iterator[Parts]:
     """Everything ready for requests, closed again at the end.
 
-    ``own``: hold the lock of the database. Those who only read may do without; they see what was there at
-    the start. Raises ``GalleryLocked``, ``StoreError``, ``WeightsError``, ``ConfigurationError``.
+    ``own``: bring the tables up and keep the snapshot. Those who only read may do without.
+    Raises ``StoreError``, ``WeightsError``, ``ConfigurationError``.
     """
     prepare(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -35,9 +35,9 @@ def opened(
         database = Database(settings.database, settings.threads + 2)
         stack.callback(database.close)
         if own:
-            stack.enter_context(owning(database))
-            migrate.upgrade(database)
-            ensure_default(database)
+            with alone(database):
+                migrate.upgrade(database)
+                ensure_default(database)
         elif migrate.revision(database) != migrate.head():
             raise StoreError("The database is empty or of another version: run `frontalis migrate`")
         engine = engine or load_engine(settings)
@@ -45,6 +45,7 @@ def opened(
         snapshots = None
         if isinstance(gallery, FaissGallery):
             snapshots = Snapshots(gallery, settings.data_dir / "index", engine.model_id, own)
+            stack.callback(snapshots.close)
         index = Index(gallery, database, engine.model_id, snapshots)
         stack.callback(index.close)
         index.fill()

@@ -15,14 +15,16 @@ from sqlalchemy.orm import Session
 
 from app.errors import FrontalisError, GalleryError, StoreError
 from app.gallery.contract import Gallery, Hit
+from app.service.following import Follower
 from app.service.snapshots import Snapshots
-from app.store import queries
+from app.store import following, queries
 from app.store.database import Database
+from app.store.models import Collection
 
 log = structlog.get_logger("frontalis.index")
 
-FIRST_PAUSE: Final = 0.5
-"""Seconds between two looks at whether the index still stands."""
+LONGEST_PAUSE: Final = 30.0
+"""Seconds between two tries to rebuild an index that cannot be."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,25 +32,38 @@ class Change:
     """A transaction, and what the gallery has to be told once it is committed."""
 
     session: Session
+    catch_up: Callable[[Collection], None]
+    """Let the gallery have what other processes changed in this collection, whose row is locked."""
     told: list[Callable[[Gallery], object]] = field(default_factory=list)
+    touched: set[int] = field(default_factory=set)
+    dropped: set[int] = field(default_factory=set)
 
     def add(self, vectors: queries.Vectors) -> None:
+        self.touched.add(vectors.collection)
         self.told.append(
             lambda gallery: gallery.add(vectors.collection, vectors.templates, vectors.subjects, vectors.vectors)
         )
 
     def remove(self, collection: int, templates: list[int]) -> None:
+        self.touched.add(collection)
         self.told.append(lambda gallery: gallery.remove(collection, np.array(templates, np.int64)))
 
     def drop(self, collection: int) -> None:
+        self.dropped.add(collection)
         self.told.append(lambda gallery: gallery.drop(collection))
+
+    def numbers(self) -> dict[int, int]:
+        """The change that this is in each collection it touches."""
+        rows = (self.session.get(Collection, collection) for collection in self.touched)
+        return {row.id: row.change for row in rows if row is not None}
 
 
 class Index:
     """The gallery beside its rows. Thread safe: searches run beside one change.
 
     Changes are made one at a time, transaction and index together: else a slow addition could reach the
-    index after the deletion that followed it.
+    index after the deletion that followed it. What other processes changed is read and applied under the same
+    lock (``follow``), for the same reason.
     """
 
     def __init__(self, gallery: Gallery, database: Database, model_id: str, snapshots: Snapshots | None = None) -> None:
@@ -56,7 +71,7 @@ class Index:
         self._snapshots = snapshots
         self._lock = threading.Lock()
         self._ready = False
-        self._seen: set[int] = set()
+        self._follower = Follower(gallery, model_id)
 
     @property
     def ready(self) -> bool:
@@ -78,8 +93,9 @@ class Index:
             leaving = False
             try:
                 with self._database.writing() as session:
-                    change = Change(session)
+                    change = Change(session, lambda collection: self._catch_up(session, collection))
                     yield change
+                    numbers = change.numbers()
                     leaving = True
             except BaseException:
                 # A commit that failed half-way may have been written: only the rows know.
@@ -87,16 +103,51 @@ class Index:
                     self._ready = False
                 raise
             if self._ready:
-                self._apply(change)
+                self._apply(change, numbers)
 
-    def _apply(self, change: Change) -> None:
+    def _apply(self, change: Change, numbers: dict[int, int]) -> None:
         try:
             for tell in change.told:
                 tell(self._gallery)
         except Exception as error:
             self._ready = False
             raise GalleryError("The rows are written, the index failed; it is being rebuilt", written=True) from error
+        for collection, number in numbers.items():
+            self._follower.told(collection, number)
+        for collection in change.dropped:
+            self._follower.dropped(collection)
         self._note(len(change.told))
+
+    def follow(self) -> bool:
+        """Take over what other processes committed, a bounded part of it; True while there is more.
+
+        Raises ``GalleryError``, ``StoreError``.
+        """
+        with self._lock:
+            if not self._ready:
+                return False
+            with self._failing(), self._database.reading() as session:
+                changed, more = self._follower.follow(session)
+            self._note(changed)
+            return more
+
+    def _catch_up(self, session: Session, collection: Collection) -> None:
+        more = self._ready
+        while more:
+            with self._failing():
+                changed, more = self._follower.follow_one(session, collection.id, collection.change)
+            self._note(changed)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Any failure but the database's is the index's: it has to be rebuilt."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except Exception as error:
+            self._ready = False
+            raise GalleryError("The index could not follow the rows; it is being rebuilt") from error
 
     def _note(self, changes: int) -> None:
         if self._snapshots is not None:
@@ -128,7 +179,7 @@ class Index:
             try:
                 with self._database.reading() as session:
                     found = self._snapshots.restore(session)
-                    self._seen.update(row.id for row in queries.all_collections(session))
+                    self._follower.start_at(following.heads(session))
             except StoreError:
                 raise
             except Exception as error:
@@ -157,12 +208,13 @@ class Index:
             total = 0
             try:
                 with self._database.reading() as session:
-                    self._seen.update(row.id for row in queries.all_collections(session))
-                    for collection in self._seen:
+                    heads = following.heads(session)
+                    for collection in {*self._follower.collections(), *heads}:
                         self._gallery.drop(collection)
                     for part in queries.all_vectors(session, self._model_id, self._gallery.width):
                         self._gallery.add(part.collection, part.templates, part.subjects, part.vectors)
                         total += len(part.templates)
+                    self._follower.start_at(heads)
             except FrontalisError:
                 raise
             except Exception as error:
@@ -180,20 +232,18 @@ class Index:
             self._gallery.close()
 
 
-def keep_ready(index: Index, stop: threading.Event) -> None:
-    """Until ``stop``: save the index now and then, and rebuild it whenever it failed.
-
-    At once, then ever less often, at most every 30 s.
-    """
-    pause = FIRST_PAUSE
+def keep_ready(index: Index, stop: threading.Event, every: float) -> None:
+    """Until ``stop``, every so many seconds: let the index follow the rows, save it now and then, rebuild it where
+    it failed, ever less often."""
+    pause = every
     while not stop.wait(pause):
-        if index.ready:
-            pause = FIRST_PAUSE
-            index.keep()
-            continue
         try:
-            templates = index.rebuild()
-            log.info("index rebuilt", templates=templates)
+            if not index.ready:
+                log.info("index rebuilt", templates=index.rebuild())
+            pause = every
+            while index.follow() and not stop.is_set():
+                pass
+            index.keep()
         except FrontalisError as error:
-            pause = min(pause * 2, 30.0)
-            log.error("index not rebuilt", code=error.code, retry_s=pause)
+            pause = every if index.ready else min(2 * pause, LONGEST_PAUSE)
+            log.error("index does not follow the rows", code=error.code, retry_s=pause)

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 import structlog
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
@@ -42,12 +43,16 @@ class Restored:
 
 
 class Snapshots:
-    """Reads and, for the ``own``er of the database, writes the snapshot of one gallery for one model."""
+    """Reads and, where it is an ``own``er's, writes the snapshot of one gallery for one model.
+
+    Of several owners of one folder one writes, until it closes or dies: the others hold the same.
+    """
 
     def __init__(self, gallery: FaissGallery, folder: Path, model_id: str, own: bool) -> None:
         self._gallery, self._folder, self._model_id = gallery, folder, model_id
         self._path = folder / f"{hashlib.sha256(model_id.encode()).hexdigest()[:16]}.snapshot"
         self._own = own
+        self._writing = FileLock(f"{folder}.lock", timeout=0, thread_local=False)
         self._changes = self._saved = 0
         self._saved_at = time.monotonic()
 
@@ -117,10 +122,19 @@ class Snapshots:
         unsaved = self._changes - self._saved
         return unsaved >= SAVE_CHANGES or (unsaved > 0 and time.monotonic() - self._saved_at >= SAVE_SECONDS)
 
+    def _ours(self) -> bool:
+        """Whether it is this process that writes; the first one to ask is."""
+        if self._own and not self._writing.is_locked:
+            try:
+                self._writing.acquire()
+            except Timeout:
+                return False
+        return self._own
+
     def save(self) -> None:
         """Write the file if anything changed and it is ours to write; no change waits. Raises ``GalleryError``."""
         changes, started = self._changes, time.monotonic()
-        if not self._own or changes == self._saved:
+        if changes == self._saved or not self._ours():
             return
         self._saved_at = started
         self._gallery.save(self._path, 0)  # ids tell what it lacks, so it needs no number
@@ -129,7 +143,11 @@ class Snapshots:
 
     def tidy(self) -> None:
         """Remove snapshots of other models and what a crash left half written: they hold vectors too."""
-        if self._own and self._folder.is_dir():
+        if self._ours() and self._folder.is_dir():
             for path in self._folder.iterdir():
                 if path != self._path:
                     path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let another process write."""
+        self._writing.release(force=True)

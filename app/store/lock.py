@@ -1,61 +1,46 @@
-"""One process owns the in-process index: a lock beside the database."""
+"""One process at a time brings the tables up."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Final
 
 from filelock import FileLock, Timeout
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
-from app.errors import GalleryLocked
+from app.errors import StoreError
 from app.store.database import Database
 
 # Any number of our own will do: it names this lock among a Postgres database's advisory locks.
-ADVISORY_KEY = 0x46524F4E54414C
+ADVISORY_KEY: Final = 0x46524F4E54414C
+WAIT: Final = 60.0
+TOO_LONG: Final = "Another process has been changing the tables for a minute"
 
 
 @contextmanager
-def owning(database: Database) -> Iterator[None]:
-    """Hold the lock while inside. Raises ``GalleryLocked`` at once if another process has it.
+def alone(database: Database) -> Iterator[None]:
+    """Wait until no other process is in here, then be in here alone. Raises ``StoreError`` after a minute.
 
-    SQLite: a file ``<database>.lock``, which the system lets go of when its owner dies. Postgres: an
-    advisory lock of one connection kept open, so that processes on other machines are refused too.
+    SQLite: a file ``<database>.lock``. Postgres: an advisory lock, so that processes on other machines wait too.
+    Either ends with its owner.
     """
     if database.is_sqlite:
-        with _file(Path(f"{database.url.database}.lock")):
-            yield
+        try:
+            with FileLock(f"{database.url.database}.lock", timeout=WAIT):
+                yield
+        except Timeout as error:
+            raise StoreError(TOO_LONG) from error
         return
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_KEY}):
-            raise GalleryLocked(_reason(""))
+        connection.execute(text(f"SET lock_timeout = {int(WAIT * 1000)}"))
+        try:
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_KEY})
+        except OperationalError as error:
+            raise StoreError(TOO_LONG) from error
         try:
             yield
         finally:
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_KEY})
-
-
-@contextmanager
-def _file(path: Path) -> Iterator[None]:
-    lock = FileLock(path, thread_local=False)
-    owner = path.with_suffix(".pid")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        pid = owner.read_text().strip() if owner.exists() else "unknown"
-        raise GalleryLocked(_reason(f" (process {pid})")) from None
-    try:
-        owner.write_text(str(os.getpid()))
-        yield
-    finally:
-        owner.unlink(missing_ok=True)
-        lock.release()
-
-
-def _reason(owner: str) -> str:
-    return (
-        f"The database is in use by another Frontalis{owner}: the index lives inside one process, and a second "
-        "one would not see its changes. Stop the other one first, or send the work to it over HTTP"
-    )
+            connection.execute(text("RESET lock_timeout"))

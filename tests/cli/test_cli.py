@@ -10,9 +10,8 @@ from typer.testing import CliRunner
 
 from app.cli import main
 from app.service import house
+from app.service.recognition import identify
 from app.settings import Settings
-from app.store.database import Database
-from app.store.lock import owning
 from tests.doubles import FakeEngine, photo
 
 
@@ -118,17 +117,13 @@ def test_reindex_leaves_what_another_extractor_enrolled(
     assert "default: enrolled with another extractor" in done.stderr
 
 
-def test_a_second_process_is_refused_with_the_reason(data: Path, people: Path) -> None:
-    assert run("migrate").exit_code == 0
-    database = Database(Settings().database)
-    with owning(database):
-        told = run("enroll", people)
-        assert told.exit_code == 1
-        assert "GALLERY_LOCKED" in told.stderr
-        assert "another Frontalis (process" in told.stderr
-    database.close()
+def test_a_command_works_beside_a_service(data: Path, people: Path) -> None:
     shutil.rmtree(people / "bob")
-    assert run("enroll", people).exit_code == 0
+    with house.opened(Settings(), FakeEngine()) as parts:
+        assert run("enroll", people).exit_code == 0
+        assert identify(parts, photo(1)).faces[0].decision == "no_match"
+        assert not parts.index.follow()
+        assert identify(parts, photo(1)).faces[0].decision == "match"
 
 
 def test_migrate_says_from_where_to_where(data: Path) -> None:

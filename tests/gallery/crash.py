@@ -15,13 +15,14 @@ import signal
 import struct
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.gallery.faiss import FaissGallery
-from app.gallery.snapshot import Change, catch_up
 from app.gallery.tail import as_stored
 from app.gallery.tiers import Tiers
 from tests.gallery.model import PlainGallery, random_units
@@ -32,15 +33,36 @@ ROW = struct.Struct("<qqq")  # template, subject (0: removed), seed of the vecto
 NONE = np.zeros(0, np.int64)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """One row of the file: templates that went, then templates that came."""
+
+    number: int
+    removed: NDArray[np.int64]
+    templates: NDArray[np.int64]
+    subjects: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+
+
+def catch_up(gallery: FaissGallery | PlainGallery, changes: Iterable[Change], applied: int) -> int:
+    """Apply the changes behind ``applied`` and answer the last number."""
+    for change in changes:
+        if change.number > applied:
+            gallery.remove(1, change.removed)
+            gallery.add(1, change.templates, change.subjects, change.vectors)
+            applied = change.number
+    return applied
+
+
 def changes(rows: bytes) -> Iterator[Change]:
     """The rows as changes of eight templates each; half a row at the end was never committed."""
     for number, (first, subject, seed) in enumerate(ROW.iter_unpack(rows[: len(rows) // ROW.size * ROW.size]), 1):
         ids = np.arange(first, first + 8)
         if subject:
             vectors = as_stored(random_units(seed, 8, WIDTH))
-            yield Change(number, 1, NONE, ids, np.full(8, subject), vectors)
+            yield Change(number, NONE, ids, np.full(8, subject), vectors)
         else:
-            yield Change(number, 1, ids, NONE, NONE, np.zeros((0, WIDTH), np.float32))
+            yield Change(number, ids, NONE, NONE, np.zeros((0, WIDTH), np.float32))
 
 
 def restored(folder: Path, rows: bytes) -> tuple[FaissGallery, int]:
@@ -105,7 +127,7 @@ def check(folder: Path, acknowledged: int) -> None:
     """Raises ``AssertionError`` where the gallery and the rows disagree."""
     rows = (folder / "rows").read_bytes()
     model = PlainGallery()
-    assert catch_up(model, changes(rows), 0) >= acknowledged, "an acknowledged change is lost"  # type: ignore[arg-type]
+    assert catch_up(model, changes(rows), 0) >= acknowledged, "an acknowledged change is lost"
     gallery, _ = restored(folder, rows)
     probes = as_stored(random_units(1, 5, WIDTH))
     assert gallery.count(1) == model.count(1)

@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import GalleryError
 from app.gallery.faiss import FaissGallery
-from app.gallery.snapshot import Change, catch_up, fingerprint
+from app.gallery.snapshot import fingerprint
 from app.gallery.tiers import Tiers
 from tests.gallery.model import random_units
 
@@ -93,23 +93,6 @@ def test_a_snapshot_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) ->
     with pytest.raises(GalleryError):
         filled().save(path, 2)
     assert FaissGallery(WIDTH, SMALL).restore(path) == 1
-
-
-def test_following_up_is_in_order_and_may_repeat() -> None:
-    one, two = random_units(6, 2, WIDTH)
-    none = np.zeros((0, WIDTH), np.float32)
-    story = [
-        Change(1, 1, NONE, np.array([5]), np.array([1]), one[None]),
-        Change(2, 1, NONE, np.array([5]), np.array([2]), two[None]),
-        Change(3, 1, np.array([5]), np.array([6]), np.array([3]), one[None]),
-        Change(4, 2, NONE, np.array([9]), np.array([9]), one[None]),
-        Change(5, 2, NONE, NONE, NONE, none, dropped=True),
-    ]
-    gallery = FaissGallery(WIDTH)
-    assert catch_up(gallery, story, 0) == 5
-    assert catch_up(gallery, story[1:], 1) == 5
-    assert (gallery.count(1), gallery.count(2)) == (1, 0)
-    assert [hit.subject for hit in gallery.search(1, one[None], 5)[0]] == [3]
 
 
 def test_fingerprints_add_up_and_tell_sets_apart() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 import structlog
 from sqlalchemy import update
 
-from app.errors import GalleryLocked
 from app.service import snapshots
 from app.service.enrolment import Enrolment, enroll
 from app.service.house import opened
@@ -24,7 +22,6 @@ from app.service.recognition import identify
 from app.service.subjects import delete_subject
 from app.settings import Settings
 from app.store.database import Database
-from app.store.lock import owning
 from app.store.models import Template
 from tests.doubles import FakeEngine, photo, picture
 
@@ -59,25 +56,11 @@ def files(settings: Settings) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
-def is_free(settings: Settings) -> bool:
-    database = Database(settings.database)
-    try:
-        with owning(database):
-            return True
-    except GalleryLocked:
-        return False
-    finally:
-        database.close()
-
-
 @pytest.mark.slow
 def test_killed_after_a_snapshot_nothing_deleted_is_back_and_nothing_told_is_lost(settings: Settings) -> None:
     command = [sys.executable, "-m", "tests.service.killed", str(settings.data_dir), settings.database]
     child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (child.returncode, child.stdout.splitlines()[-1:]) == (-9, ["acknowledged"]), child.stderr
-    deadline = time.monotonic() + 30
-    while not is_free(settings):  # Postgres notices in a moment that its client is gone
-        assert time.monotonic() < deadline
     with started(settings) as (parts, lines):
         assert lines == [
             {"event": "index restored", "log_level": "info", "templates": 2, "added": 1, "removed": 2},

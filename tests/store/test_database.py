@@ -10,11 +10,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import delete, select, text
 
-from app.errors import GalleryLocked, StoreError
-from app.store import migrate
+from app.errors import StoreError
+from app.store import lock, migrate
 from app.store.database import Database
 from app.store.ids import uuid7
-from app.store.lock import owning
+from app.store.lock import alone
 from app.store.models import Base, Collection, Subject
 
 
@@ -108,14 +108,39 @@ def test_an_unreachable_database_says_so() -> None:
         nowhere.ping()
 
 
-def test_the_lock_refuses_a_second_owner_with_the_reason(database_url: str) -> None:
+def test_those_who_bring_the_tables_up_wait_for_each_other(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = Database(database_url), Database(database_url)
-    with owning(one), pytest.raises(GalleryLocked, match="another Frontalis"), owning(two):
-        pass
-    with owning(two):
+    order: list[str] = []
+
+    def second() -> None:
+        with alone(two):
+            order.append("second")
+
+    with ThreadPoolExecutor(1) as pool:
+        with alone(one):
+            waiting = pool.submit(second)
+            order.append("first")
+        waiting.result(timeout=30)
+    assert order == ["first", "second"]
+    monkeypatch.setattr(lock, "WAIT", 0.05)
+    with alone(one), pytest.raises(StoreError, match="Another process"), alone(two):
         pass
     one.close()
     two.close()
+
+
+def test_a_fresh_database_is_made_once_by_many_at_a_time(database_url: str) -> None:
+    many = [Database(database_url) for _ in range(4)]
+
+    def up(database: Database) -> None:
+        with alone(database):
+            migrate.upgrade(database)
+
+    with ThreadPoolExecutor(len(many)) as pool:
+        list(pool.map(up, many))
+    assert migrate.revision(many[0]) == migrate.head()
+    for database in many:
+        database.close()
 
 
 def test_uuid7_is_version_7_and_sorts_by_time() -> None:
