@@ -76,6 +76,10 @@ class TooManyFaces(FaceError):
     code, title = "TOO_MANY_FACES", "More faces than the limit were found"
 
 
+class OtherFace(FaceError):
+    code, title = "OTHER_FACE", "The frame shows somebody else than the best frame"
+
+
 class LowQuality(FaceError):
     code, title = "LOW_QUALITY", "The face is too small, blurred or dark"
 
@@ -157,6 +161,30 @@ class CollectionNotFound(NotFound):
 
 class CollectionExists(RequestError):
     code, status, title = "COLLECTION_EXISTS", 409, "The collection exists already"
+
+
+class VisitNotFound(NotFound):
+    code, title = "VISIT_NOT_FOUND", "There is no such visit in the collection"
+
+
+class NoOpenVisit(RequestError):
+    code, status, title = "NO_OPEN_VISIT", 409, "There is no visit to check out of"
+
+
+class NotCorrectable(RequestError):
+    code, status, title = "NOT_CORRECTABLE", 409, "Only a visit that matched somebody can be corrected, once"
+
+
+class MethodRefused(RequestError):
+    code, status, title = "METHOD_REFUSED", 403, "The collection does not sign in by this method"
+
+
+class KeyReused(RequestError):
+    code, status, title = "KEY_REUSED", 422, "The idempotency key belongs to another request"
+
+
+class CodeTaken(RequestError):
+    code, status, title = "CODE_TAKEN", 409, "The code belongs to another subject"
 
 
 class BadCursor(RequestError):

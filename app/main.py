@@ -22,7 +22,7 @@ from app.api.dependencies import Running
 from app.api.metrics import Metrics
 from app.api.middleware import Edge
 from app.api.pool import Pool
-from app.api.routers import collections, operations, recognition, subjects
+from app.api.routers import collections, door, operations, recognition, subjects, visits
 from app.gallery.contract import Gallery
 from app.service.house import opened
 from app.service.index import keep_ready
@@ -75,8 +75,8 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
     app.state.settings, app.state.metrics = settings, Metrics()
     app.add_middleware(Edge, metrics=app.state.metrics, max_body_bytes=settings.max_body_bytes)
     problems.install(app)
-    for router in (recognition.router, subjects.router, collections.router, operations.router):
-        app.include_router(router, dependencies=[Depends(guard)])
+    for part in (recognition, subjects, collections, door, visits, operations):
+        app.include_router(part.router, dependencies=[Depends(guard)])
     app.mount("/web", StaticFiles(directory=WEB), name="web")
     # Swagger UI from a package: the page works without the internet and tells nobody that it was opened.
     app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]), name="swagger")

@@ -61,6 +61,16 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "show_collection": _for("enroll", "identify", "visits"),
         "create_collection": _HOUSE,
         "delete_collection": _for("admin"),
+        "change_collection": _for("admin"),
+        "show_door": _for("kiosk", "visits"),
+        "list_names": _for("kiosk", "visits"),
+        "create_visit": _for("kiosk", "visits"),
+        "list_visits": _for("visits"),
+        "export_visits": _for("visits"),
+        "show_visit": _for("visits"),
+        "correct_visit": _for("visits"),
+        "create_code": _for("enroll"),
+        "delete_codes": _for("enroll"),
     }
 )
 """By operation id. A route that is not here is refused."""

@@ -65,7 +65,8 @@ class Collection(Base):
 
     ``model_id`` is pinned by the first template. ``change`` grows by one with every transaction that adds
     or removes templates; taking its row lock orders the writers, so numbers are committed in order and a
-    follower that has seen n misses nothing below n.
+    follower that has seen n misses nothing below n. ``door`` holds the rules of the door that differ from the
+    defaults.
     """
 
     __tablename__ = "collections"
@@ -75,6 +76,7 @@ class Collection(Base):
     name: Mapped[str] = mapped_column(String(64), unique=True)
     model_id: Mapped[str | None] = mapped_column(String(128))
     change: Mapped[int] = mapped_column(BigInteger, default=0)
+    door: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(Utc, default=now)
 
 

@@ -94,6 +94,8 @@ def test_openapi_is_stable_and_has_examples(tmp_path: Path) -> None:
         *("enroll", "identify", "verify", "analyze"),
         *("list_subjects", "show_subject", "change_subject", "delete_subject", "show_template", "delete_template"),
         *("list_collections", "create_collection", "show_collection", "delete_collection"),
+        *("show_door", "list_names", "change_collection", "create_code", "delete_codes"),
+        *("create_visit", "list_visits", "export_visits", "show_visit", "correct_visit"),
         *("health", "ready", "metrics"),
     }
     for name in ("enroll", "identify", "verify", "analyze"):

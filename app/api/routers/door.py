@@ -1,0 +1,57 @@
+"""What the door of a collection does, and the names it may show."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import StringConstraints
+
+from app import errors
+from app.api.access import CallerNow, InCollection
+from app.api.bodies import documented, json_only
+from app.api.dependencies import RunningNow
+from app.api.door_schemas import CollectionUpdate, DoorPublic, NamePublic, NamesPublic
+from app.api.problems import problems
+from app.api.schemas import Id
+from app.service import door
+
+router = APIRouter(tags=["door"])
+
+_KNOWN = (errors.CollectionNotFound, errors.StoreError, errors.Overloaded)
+Letters = Annotated[str, StringConstraints(min_length=2, max_length=50, strip_whitespace=True)]
+
+
+@router.get("/door", summary="The rules of a door", responses=problems(*_KNOWN))
+async def show_door(running: RunningNow, collection: InCollection) -> DoorPublic:
+    """All that a kiosk needs to know of its collection."""
+    return DoorPublic.model_validate(await running.pool.run(door.show_door, running.parts, collection))
+
+
+@router.get("/door/names", summary="Names to choose from", responses=problems(*_KNOWN, errors.MethodRefused))
+async def list_names(
+    running: RunningNow,
+    collection: InCollection,
+    letters: Annotated[Letters, Query(description="What the visitor typed: the beginning of a word of the name.")],
+) -> NamesPublic:
+    """At most ten, and only where the door signs in by `list`."""
+    found = await running.pool.run(door.names, running.parts, collection, letters)
+    return NamesPublic(names=[NamePublic(subject_id=subject_id, name=name) for subject_id, name in found])
+
+
+@router.patch(
+    "/collections/{name}",
+    summary="Change a collection's rules",
+    openapi_extra=documented(CollectionUpdate, multipart=False, example={"door": {"reentry_seconds": 300}}),
+    responses=problems(*_KNOWN, errors.BodyTooLarge, errors.UnsupportedMediaType),
+)
+async def change_collection(
+    name: Annotated[Id, Path()],
+    running: RunningNow,
+    caller: CallerNow,
+    body: Annotated[CollectionUpdate, Depends(json_only(CollectionUpdate))],
+) -> DoorPublic:
+    """Rules that are left out stay as they are."""
+    caller.require_collection(name)
+    changes = body.door.model_dump(mode="json", exclude_unset=True)
+    return DoorPublic.model_validate(await running.pool.run(door.change, running.parts, name, changes))

@@ -1,0 +1,81 @@
+"""One probe against a collection (1:N) or one subject (1:1), with the impostor pairs taken into account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from app.errors import NoFace
+from app.service import fusion
+from app.service.decision import Decision, Limit
+from app.service.parts import Parts
+from app.service.probes import Probe
+from app.service.thresholds import limit_for_fmr, limit_for_fpir
+from app.store import queries, visit_queries
+from app.store.models import Collection, Subject
+
+CANDIDATES = 5
+"""Subjects a frame that are looked at closely."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``subject`` (row id) is who matched; ``score`` the best score that counted, None where nobody is enrolled."""
+
+    decision: Decision
+    subject: int | None
+    score: float | None
+    limit: Limit
+
+
+def search(parts: Parts, session: Session, collection: Collection, probe: Probe) -> Outcome:
+    """Whose face is it. Raises ``GalleryError``."""
+    limit = limit_for_fpir(parts, queries.count_subjects(session, collection.id))
+    found = parts.index.search(collection.id, probe.vectors, CANDIDATES)
+    candidates = {hit.subject for hits in found for hit in hits}
+    return _judge(parts, session, candidates, probe, limit)
+
+
+def compare(parts: Parts, session: Session, subject: Subject, probe: Probe) -> Outcome:
+    """Is it this subject's face. Raises ``NoFace`` for a subject without templates."""
+    limit = limit_for_fmr(parts)
+    outcome = _judge(parts, session, {subject.id}, probe, limit)
+    if outcome.score is None:
+        raise NoFace("The subject has no templates", subject_id=subject.public_id)
+    return outcome
+
+
+def _judge(parts: Parts, session: Session, candidates: set[int], probe: Probe, limit: Limit) -> Outcome:
+    scores = _scores(visit_queries.vectors_of_subjects(session, candidates, parts.engine.model_id), probe)
+    if not scores:
+        return Outcome("no_match", None, None, limit)
+    near = _scores(visit_queries.impostors_of(session, set(scores), parts.engine.model_id), probe)
+    return decide(scores, near, limit)
+
+
+def decide(scores: dict[int, float], impostors: dict[int, float], limit: Limit) -> Outcome:
+    """Fused scores by subject, and the probe's fused scores with faces once taken for that subject by mistake.
+
+    A subject whose impostor is at least as close to the probe as the subject's own templates is out: neither
+    match nor review. One that is closer than its impostor by less than a margin is at best for review. The
+    margin is the distance of the thresholds of match and review, so it means the same for every model: the
+    subject must beat its impostor by what tenfold (``review_factor``) fewer false matches cost. Ties: the
+    smaller row id.
+    """
+    alive = {one: score for one, score in scores.items() if score > impostors.get(one, -2.0)}
+    if not alive:
+        return Outcome("no_match", None, max(scores.values()), limit)
+    best = min(alive, key=lambda one: (-alive[one], one))
+    score, margin = alive[best], limit.threshold - limit.review
+    clear = score >= impostors.get(best, -2.0) + margin
+    if score >= limit.threshold and clear:
+        return Outcome("match", best, score, limit)
+    return Outcome("review" if score >= limit.review else "no_match", None, score, limit)
+
+
+def _scores(owned: visit_queries.Owned, probe: Probe) -> dict[int, float]:
+    if not len(owned.subjects):
+        return {}
+    subjects, cosines = fusion.best_per_subject(probe.vectors, owned.vectors, owned.subjects)
+    return dict(zip(subjects.tolist(), fusion.fuse(cosines, probe.weights).tolist(), strict=True))

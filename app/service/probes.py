@@ -1,0 +1,88 @@
+"""Frames of a door to one probe: the largest face of each, weighted by quality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import FaceError, LowQuality, OtherFace, PictureError
+from app.face.faces import Face
+from app.service import fusion
+from app.service.parts import Parts
+from app.service.pictures import look, one_face, require_quality
+from app.service.thresholds import limit_for_fmr
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What became of one frame. ``weight`` is 0 where ``code`` and ``reason`` say why it does not count."""
+
+    index: int
+    weight: float
+    code: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """``vectors`` float32 [f, width]: the frontalized faces of the frames that count, ``weights`` [f] sum to 1.
+
+    ``embedding`` float32 [width]: the weighted mean of their raw embeddings, unit length.
+    """
+
+    frames: tuple[Frame, ...]
+    vectors: NDArray[np.float32]
+    weights: NDArray[np.float64]
+    embedding: NDArray[np.float32]
+    timings_ms: dict[str, float]
+
+
+def probe_of(parts: Parts, images: Sequence[bytes], min_quality: float) -> Probe:
+    """Frames that cannot be used are left out and named. Raises the first one's refusal when none can be used."""
+    faces: dict[int, Face] = {}
+    refusals: dict[int, PictureError | FaceError] = {}
+    timings: dict[str, float] = {}
+    for index, seen in enumerate(look(parts, images)):
+        try:
+            if isinstance(seen, Exception):
+                raise seen
+            for stage, ms in seen.timings_ms.items():
+                timings[stage] = timings.get(stage, 0.0) + ms
+            face = one_face(seen.picture, "largest")
+            require_quality(face, min_quality)
+            faces[index] = face
+        except (PictureError, FaceError) as refusal:
+            refusals[index] = refusal
+    if not faces:
+        raise _most_telling(list(refusals.values()))
+    for index in _others(faces, limit_for_fmr(parts).review):
+        del faces[index]
+        refusals[index] = OtherFace()
+    weights = fusion.weights([face.quality.overall for face in faces.values()])
+    share = dict(zip(faces, weights.tolist(), strict=True))
+    frames = tuple(
+        Frame(index, share[index])
+        if index in share
+        else Frame(index, 0.0, refusals[index].code, refusals[index].detail)
+        for index in range(len(images))
+    )
+    vectors = np.stack([face.frontalized for face in faces.values()])
+    raw = np.stack([face.embedding for face in faces.values()])
+    return Probe(frames, vectors, weights, fusion.mean_vector(raw, weights), timings)
+
+
+def _others(faces: dict[int, Face], least: float) -> list[int]:
+    """Frames that show somebody else than the best frame does: one probe is one person.
+
+    Where two people took turns before the camera, their mean would be nobody, or either.
+    """
+    lead = max(faces.values(), key=lambda face: face.quality.overall)
+    return [index for index, face in faces.items() if float(face.frontalized @ lead.frontalized) < least]
+
+
+def _most_telling(refusals: list[PictureError | FaceError]) -> PictureError | FaceError:
+    # A face that was seen and is not good enough tells a visitor more than a frame without one.
+    return next((one for one in refusals if isinstance(one, LowQuality)), refusals[0])
