@@ -41,7 +41,19 @@ def estimated(names: list[str]) -> frozenset[str]:
     return frozenset(names) - set(ALWAYS)
 
 
+class AgePublic(BaseModel):
+    """Apparent age in years; ``low`` to ``high`` is meant to hold the true one for 80 % of faces."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    years: float
+    low: float
+    high: float
+
+
 class EstimatedPublic(BaseModel):
     """What estimators said; a field is there where it was asked for."""
 
     model_config = ConfigDict(from_attributes=True)
+
+    age: AgePublic | None = None

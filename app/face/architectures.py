@@ -8,16 +8,20 @@ from typing import Any, Final
 from torch import nn
 
 from app.errors import WeightsError
+from app.face.nets.age import AgeSeparation
 from app.face.nets.edgenext import EdgeNeXt
 from app.face.nets.heads import Frontalizer
 from app.face.nets.mobilefacenet import MobileFaceNet
+from app.face.nets.occlusion import OcclusionNet
 from app.face.nets.refiner import Refiner
 from app.face.nets.resnet import ResNet
 
 ARCHITECTURES: Final[Mapping[str, Callable[..., nn.Module]]] = {
+    "age_separation": AgeSeparation,
     "edgenext": EdgeNeXt,
     "frontalizer": Frontalizer,
     "mobilefacenet": MobileFaceNet,
+    "occlusion": OcclusionNet,
     "refiner": Refiner,
     "resnet": ResNet,
 }

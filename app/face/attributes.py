@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import AttributeUnavailable
+from app.face.age import load_age
 from app.face.faces import Attributes, Detection
 from app.face.runtime import Runtime
 from app.face.weights import CARD, ModelCard, read_card
@@ -56,7 +57,7 @@ class Place:
 Load = Callable[[ModelCard, Place], Estimator]
 """An estimator from its card. Raises ``WeightsError``."""
 
-ESTIMATORS: Final[Mapping[str, Load]] = {}
+ESTIMATORS: Final[Mapping[str, Load]] = {"age": load_age}
 """Every attribute that may be asked for, beside those that all faces have. A card of that kind makes it available."""
 
 
@@ -78,7 +79,8 @@ class Estimators:
         self.require(names)
         for name in sorted(names):
             values = self._estimator(name).estimate(looks)
-            known = [replace(one, **{name: value}) for one, value in zip(known, values, strict=True)]
+            fields: list[dict[str, Any]] = [{name: value} for value in values]
+            known = [replace(one, **one_more) for one, one_more in zip(known, fields, strict=True)]
         return list(known)
 
     def _estimator(self, name: str) -> Estimator:

@@ -49,15 +49,57 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Age:
+    """Apparent age in years, and an interval meant to hold the true one for 80 % of faces."""
+
+    years: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """The part of each region of the face that is covered, 0-1."""
+
+    forehead: float
+    eyes: float
+    nose: float
+    mouth: float
+    chin: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Occlusion:
+    """What covers a face. ``occluded`` is the chance that anything does, ``covered`` the part of the face, both 0-1.
+
+    ``pattern``: first row, last row, first column, last column of the covered rectangle on a grid of 5 x 5 over
+    the aligned crop, from 0 at the top left, inclusive; None for none. ``mask``: a face mask is worn. ``cells``
+    float32 [14, 14]: the chance that each cell of the aligned crop is covered.
+    """
+
+    occluded: float
+    covered: float
+    regions: Regions
+    pattern: tuple[int, int, int, int] | None
+    mask: bool
+    cells: NDArray[np.float32] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Attributes:
     """What estimators said about a face, under their names; None for what was not asked for."""
+
+    occlusion: Occlusion | None = None
+
+    age: Age | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """One face through the whole pipeline. Both vectors are float32 [width], unit length.
 
-    ``embedding`` is ``E(x)``; ``frontalized`` is ``G(E(x))`` and is what the gallery compares.
+    ``embedding`` is ``E(x)``; ``frontalized`` is ``G(E(x))`` and is what the gallery compares. ``occlusion`` is
+    there for every face where the model masks what is covered, for ``embedding`` then is that of the rest.
     """
 
     detection: Detection
@@ -66,6 +108,7 @@ class Face:
     embedding: NDArray[np.float32] = field(repr=False)
     frontalized: NDArray[np.float32] = field(repr=False)
     attributes: Attributes = Attributes()
+    occlusion: Occlusion | None = None
 
 
 @dataclass(frozen=True, slots=True)
