@@ -6,7 +6,6 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,14 +14,16 @@ import numpy as np
 import typer
 import uvicorn
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from app.api import logs
+from app.api.access import require_closed_door
 from app.api.views import identified
-from app.errors import ConfigurationError, FrontalisError
+from app.cli_keys import commands as keys
+from app.cli_reasons import reasons
+from app.errors import ConfigurationError
 from app.face.bench import bench_pipeline
 from app.face.decode import decode
 from app.gallery.bench import bench_gallery
@@ -32,6 +33,7 @@ from app.service.folder import Outcome, enroll_folder, people
 from app.service.house import opened
 from app.service.recognition import identify as identify_picture
 from app.service.reindexing import reindex as reindex_rows
+from app.service.rows import rows
 from app.settings import Settings
 from app.store import migrate as migrations
 from app.store.database import Database
@@ -42,6 +44,7 @@ main = typer.Typer(
 )
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine.")
 main.add_typer(bench, name="bench")
+main.add_typer(keys, name="keys")
 
 out, err = Console(), Console(stderr=True)
 
@@ -49,21 +52,6 @@ Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A fo
 Picture = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
 Collection = Annotated[str, typer.Option(help="The collection.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@contextmanager
-def _reasons() -> Iterator[None]:
-    """A refusal is one line and exit status 1, not a traceback."""
-    try:
-        yield
-    except ValidationError as error:
-        for one in error.errors(include_input=False):
-            where = "FRONTALIS_" + "_".join(str(part) for part in one["loc"]).upper() if one["loc"] else "settings"
-            err.print(f"[red]{where}[/red]: {one['msg'].removeprefix('Value error, ')}", soft_wrap=True)
-        raise typer.Exit(1) from None
-    except FrontalisError as error:
-        err.print(f"[red]{error.code}[/red]: {error.detail}", soft_wrap=True)
-        raise typer.Exit(1) from None
 
 
 @main.callback()
@@ -74,8 +62,10 @@ def _start() -> None:
 @main.command()
 def serve() -> None:
     """Run the service. Settings come from the environment: see README."""
-    with _reasons():
+    with reasons():
         settings = Settings()
+        with rows(settings) as database:
+            require_closed_door(settings, database)
     logs.configure(settings.log_level)
     config = uvicorn.Config(
         create_app(settings),
@@ -103,7 +93,7 @@ def enroll(
     if faces not in ("single", "largest"):
         raise typer.BadParameter("single or largest", param_hint="--faces")
     which: Literal["single", "largest"] = "largest" if faces == "largest" else "single"
-    with _reasons():
+    with reasons():
         found = people(folder)
         with opened(Settings()) as parts:
             outcomes = _with_progress(enroll_folder(parts, found, collection, which), sum(map(len, found.values())))
@@ -142,7 +132,7 @@ def identify(
     as_json: AsJson = False,
 ) -> None:
     """Who is in this picture."""
-    with _reasons(), opened(Settings(), own=False) as parts:
+    with reasons(), opened(Settings(), own=False) as parts:
         found = identify_picture(parts, image.read_bytes(), collection, top_k)
     if as_json:
         out.print_json(identified(found, "").model_dump_json(exclude={"request_id"}))
@@ -165,7 +155,7 @@ def identify(
 @main.command()
 def reindex() -> None:
     """Apply the present frontalizer to every template and rebuild the index from the rows."""
-    with _reasons(), opened(Settings()) as parts:
+    with reasons(), opened(Settings()) as parts:
         done = reindex_rows(parts)
     out.print(f"{done.templates} templates checked, {done.changed} brought to {done.model_id}")
     for name in done.refused:
@@ -177,7 +167,7 @@ def reindex() -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database to the present tables."""
-    with _reasons():
+    with reasons():
         database = Database(Settings().database)
         with alone(database):
             before, after = migrations.upgrade(database)
@@ -188,7 +178,7 @@ def migrate() -> None:
 @main.command()
 def doctor(as_json: AsJson = False) -> None:
     """What is installed, found and missing."""
-    with _reasons():
+    with reasons():
         findings = checks.examine(Settings())
     if as_json:
         out.print_json(json.dumps([asdict(one) for one in findings]))
@@ -207,7 +197,7 @@ def pipeline(
     as_json: AsJson = False,
 ) -> None:
     """Milliseconds by stage for VGA and full-HD pictures with one and five faces, and the ratio to torch eager."""
-    with _reasons():
+    with reasons():
         settings = Settings()
         model = Path(settings.extractor) if settings.extractor.endswith(".onnx") else settings.extractor
         folders = [settings.data_dir / "weights"]
@@ -235,7 +225,7 @@ def gallery(
     as_json: AsJson = False,
 ) -> None:
     """Build, search, recall, memory and restart of the galleries side by side, on made-up people."""
-    with _reasons():
+    with reasons():
         sizes, backends = size or [10_000, 100_000], backend or ["flat", "hnsw", "faiss"]
         found = bench_gallery(sizes, backends, postgres=postgres, milvus=milvus)
     if as_json:

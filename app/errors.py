@@ -227,8 +227,24 @@ class AttributeUnavailable(RequestError):
     code, title = "ATTRIBUTE_UNAVAILABLE", "The server's model cannot estimate this attribute"
 
 
+class KeyExpired(Unauthorized):
+    code, title = "KEY_EXPIRED", "The key has expired"
+
+
+class KeyRevoked(Unauthorized):
+    code, title = "KEY_REVOKED", "The key was revoked"
+
+
+class KeyNotFound(NotFound):
+    code, title = "KEY_NOT_FOUND", "There is no such key"
+
+
 class Forbidden(RequestError):
     code, status, title = "FORBIDDEN", 403, "The key may not do this"
+
+
+class RateLimited(RequestError):
+    code, status, title = "RATE_LIMITED", 429, "Too many requests; ask again later"
 
 
 class Overloaded(FrontalisError):

@@ -17,12 +17,13 @@ from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
 from app.api import problems
-from app.api.access import declare, guard
+from app.api.access import declare, guard, require_closed_door
 from app.api.dependencies import Running
+from app.api.limiter import Limits
 from app.api.metrics import Metrics
 from app.api.middleware import Edge
 from app.api.pool import Pool
-from app.api.routers import collections, door, operations, recognition, subjects, visits
+from app.api.routers import collections, door, keys, operations, recognition, subjects, visits
 from app.gallery.contract import Gallery
 from app.service.house import opened
 from app.service.index import keep_ready
@@ -43,6 +44,7 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as stack:
             parts = stack.enter_context(opened(settings, engine, gallery))
+            require_closed_door(settings, parts.database)
             pool = Pool(settings.threads, settings.max_waiting)
             stack.callback(pool.close)
             stop = threading.Event()
@@ -73,9 +75,10 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
         redoc_url=None,
     )
     app.state.settings, app.state.metrics = settings, Metrics()
-    app.add_middleware(Edge, metrics=app.state.metrics, max_body_bytes=settings.max_body_bytes)
+    app.state.limits = limits = Limits(settings.rate_limit, settings.address_rate_limit)
+    app.add_middleware(Edge, metrics=app.state.metrics, limits=limits, max_body_bytes=settings.max_body_bytes)
     problems.install(app)
-    for part in (recognition, subjects, collections, door, visits, operations):
+    for part in (recognition, subjects, collections, door, visits, keys, operations):
         app.include_router(part.router, dependencies=[Depends(guard)])
     app.mount("/web", StaticFiles(directory=WEB), name="web")
     # Swagger UI from a package: the page works without the internet and tells nobody that it was opened.

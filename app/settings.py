@@ -30,7 +30,12 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(
         default=None,
         min_length=16,
-        description="Key asked of every request, as `Authorization: Bearer` or `X-API-Key`. At least 16 characters.",
+        description="A key that may everything, to begin with: `frontalis keys` makes better ones. At least 16 "
+        "characters.",
+    )
+    rate_limit: int = Field(default=1200, ge=1, le=1_000_000, description="Requests a minute with one key.")
+    address_rate_limit: int = Field(
+        default=6000, ge=1, le=1_000_000, description="Requests a minute from one address, with a key or without."
     )
     device: Literal["cpu", "cuda"] = Field(
         default="cpu", description="Where networks run. `cuda` is refused at start where there is none."
@@ -94,14 +99,6 @@ class Settings(BaseSettings):
     def _no_blind_check(self) -> Self:
         if self.presentation != "off" and self.presentation_model is None:
             raise ValueError("FRONTALIS_PRESENTATION needs FRONTALIS_PRESENTATION_MODEL: none is shipped")
-        return self
-
-    @model_validator(mode="after")
-    def _no_open_door(self) -> Self:
-        if self.api_key is None and not is_loopback(self.host):
-            raise ValueError(
-                f"{self.host} can be reached from other machines: set FRONTALIS_API_KEY, or listen on 127.0.0.1"
-            )
         return self
 
     @property

@@ -16,11 +16,15 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Query, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
+from app.api.limiter import limits_of
 from app.api.schemas import Id
-from app.errors import Forbidden, ForeignOrigin, Unauthorized
+from app.errors import ConfigurationError, Forbidden, ForeignOrigin, Unauthorized
+from app.service import keys
 from app.service.callers import ENVIRONMENT, LOCAL, SCOPES, Caller, Scope
 from app.settings import Settings, is_loopback
+from app.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "enroll": _for("enroll"),
         "identify": _for("identify"),
         "verify": _for("identify"),
-        "analyze": _for("identify", "enroll"),
+        "analyze": _for("identify", "enroll", "kiosk"),
         "list_subjects": _for("enroll"),
         "show_subject": _for("enroll"),
         "change_subject": _for("enroll"),
@@ -59,6 +63,11 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "delete_template": _for("enroll"),
         "list_collections": _for("enroll", "identify", "visits"),
         "show_collection": _for("enroll", "identify", "visits"),
+        "whoami": _ANY,
+        "create_key": _HOUSE,
+        "list_keys": _HOUSE,
+        "revoke_key": _HOUSE,
+        "rotate_key": _HOUSE,
         "create_collection": _HOUSE,
         "delete_collection": _for("admin"),
         "change_collection": _for("admin"),
@@ -95,12 +104,16 @@ async def guard(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     header: Annotated[str | None, Security(_header)],
 ) -> None:
-    """Before every route, and before its body is read. Raises ``Unauthorized``, ``Forbidden``, ``ForeignOrigin``."""
+    """Before every route, and before its body is read.
+
+    Raises ``Unauthorized``, ``Forbidden``, ``ForeignOrigin``, ``RateLimited``, ``StoreError``.
+    """
     rule = RULES.get(request.scope["route"].name)
     if rule == OPEN:
         return
-    caller = _caller(request, bearer.credentials if bearer else header or "")
+    caller = await _caller(request, bearer.credentials if bearer else header or "")
     request.state.caller = caller
+    limits_of(request).ask(caller)
     if rule is None or not caller.has(*rule.scopes):
         needed = sorted(rule.scopes) if rule else ["nobody"]
         raise Forbidden(f"This needs a key for one of: {', '.join(needed)}", scopes=needed)
@@ -108,14 +121,34 @@ async def guard(
         raise Forbidden("This reaches beyond the collections that the key is for")
 
 
-def _caller(request: Request, given: str) -> Caller:
+def require_closed_door(settings: Settings, database: Database) -> None:
+    """At start. Raises ``ConfigurationError`` where everybody could come in, or nobody."""
+    if is_loopback(settings.host) or settings.api_key is not None or keys.any_usable_key(database):
+        return
+    raise ConfigurationError(
+        f"{settings.host} can be reached from other machines: make a key with `frontalis keys create`, "
+        "set FRONTALIS_API_KEY, or listen on 127.0.0.1"
+    )
+
+
+async def _caller(request: Request, given: str) -> Caller:
     settings: Settings = request.app.state.settings
-    if settings.api_key is None:
-        _require_this_machine(request)
-        return LOCAL
-    if not hmac.compare_digest(given.encode(), settings.api_key.get_secret_value().encode()):
-        raise Unauthorized
-    return ENVIRONMENT
+    if settings.api_key is not None and _same(given, settings.api_key.get_secret_value()):
+        return ENVIRONMENT
+    database = request.app.state.running.parts.database
+    try:
+        return await run_in_threadpool(keys.holder, database, given)
+    except Unauthorized:
+        if settings.api_key is None and not await run_in_threadpool(keys.any_key, database):
+            _require_this_machine(request)
+            return LOCAL
+        if given:
+            limits_of(request).wrong_key(request)
+        raise
+
+
+def _same(given: str, key: str) -> bool:
+    return hmac.compare_digest(given.encode(), key.encode())
 
 
 def caller_of(request: Request) -> Caller | None:
@@ -142,9 +175,14 @@ InCollection = Annotated[str, Depends(_in_collection)]
 """The collection named in the query, one that the key is for."""
 
 
+FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
+
 def _require_this_machine(request: Request) -> None:
     # Listening on loopback keeps other machines out, not web pages that the browser here has open: they may
-    # post to us across origins, or point a name of theirs at 127.0.0.1.
+    # post to us across origins, or point a name of theirs at 127.0.0.1. Nor a proxy here that lets others in.
+    if any(name in request.headers for name in FORWARDED):
+        raise ForeignOrigin("Behind a proxy a key is needed: make one with `frontalis keys create`")
     hosts = [urlsplit(f"//{request.headers.get('host', '')}").hostname, *_origins(request)]
     if any(host is None or not is_loopback(host) for host in hosts):
         raise ForeignOrigin("Without FRONTALIS_API_KEY only http://127.0.0.1 and http://localhost are served")

@@ -11,9 +11,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.limiter import Limits, client_of
 from app.api.metrics import Metrics
 from app.api.problems import problem
-from app.errors import BodyTooLarge, FrontalisError
+from app.errors import BodyTooLarge, FrontalisError, RateLimited
 from app.store.ids import uuid7
 
 _PAGE: Final = (
@@ -33,8 +34,8 @@ _HEADERS: Final = {
 class Edge:
     """Outermost of ours. Nothing that a request carries reaches the log: route, status, code and id only."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, max_body_bytes: int) -> None:
-        self._app, self._metrics, self._max_body = app, metrics, max_body_bytes
+    def __init__(self, app: ASGIApp, metrics: Metrics, limits: Limits, max_body_bytes: int) -> None:
+        self._app, self._metrics, self._limits, self._max_body = app, metrics, limits, max_body_bytes
         self._log = structlog.get_logger("frontalis.api")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,11 +57,11 @@ class Edge:
             await send(message)
 
         try:
-            refusal = _too_large(Headers(scope=scope), self._max_body)
-            if refusal is not None:
-                await problem(request_id, refusal)(scope, receive, sending)
-            else:
-                await self._app(scope, _bounded(receive, self._max_body), sending)
+            self._limits.knock(client_of(scope))
+            _require_small(Headers(scope=scope), self._max_body)
+            await self._app(scope, _bounded(receive, self._max_body), sending)
+        except (RateLimited, BodyTooLarge) as refusal:
+            await problem(request_id, refusal)(scope, receive, sending)
         except Exception as error:
             # The text of a foreign exception may hold anything: its type and place must do.
             frames = traceback.extract_tb(error.__traceback__)
@@ -86,9 +87,10 @@ class Edge:
         )
 
 
-def _too_large(headers: Headers, limit: int) -> BodyTooLarge | None:
+def _require_small(headers: Headers, limit: int) -> None:
     length = headers.get("content-length", "")
-    return _refusal(limit) if length.isdigit() and int(length) > limit else None
+    if length.isdigit() and int(length) > limit:
+        raise _refusal(limit)
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:

@@ -12,7 +12,16 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
-from app.errors import Forbidden, FrontalisError, MethodNotAllowed, NotFound, Overloaded, RequestError, Unauthorized
+from app.errors import (
+    Forbidden,
+    FrontalisError,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    RequestError,
+    Unauthorized,
+)
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -44,8 +53,8 @@ def problem(request_id: str, error: FrontalisError) -> JSONResponse:
     headers = {}
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, Overloaded):
-        headers["Retry-After"] = "1"
+    if isinstance(error, Overloaded | RateLimited):
+        headers["Retry-After"] = str(error.extra.get("retry_after", 1))
     return JSONResponse(body, error.status, headers, MEDIA_TYPE)
 
 
@@ -88,7 +97,7 @@ def install(app: FastAPI) -> None:
 def problems(*errors: type[FrontalisError]) -> dict[int | str, dict[str, Any]]:
     """OpenAPI ``responses`` of a route that may refuse with ``errors``, each with an example."""
     responses: dict[int | str, dict[str, Any]] = {}
-    every: tuple[type[FrontalisError], ...] = (*errors, RequestError, Unauthorized, Forbidden)
+    every: tuple[type[FrontalisError], ...] = (*errors, RequestError, Unauthorized, Forbidden, RateLimited)
     for error in every:
         content = responses.setdefault(
             error.status,

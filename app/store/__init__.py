@@ -1,4 +1,5 @@
 """Rows. Every table is known wherever one of them is: keys between them need it, and so do migrations."""
 
+from app.store import key_models as key_models
 from app.store import models as models
 from app.store import visit_models as visit_models

@@ -16,9 +16,11 @@ from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from app import errors
+from app.api.access import require_closed_door
 from app.api.pool import Pool
 from app.main import create_app
 from app.settings import Settings
+from app.store.database import Database
 from tests.doubles import FakeEngine, photo
 
 KEY = "a-key-of-some-length"
@@ -29,14 +31,15 @@ def serving(folder: Path, engine: FakeEngine | None = None, **options: Any) -> T
     return TestClient(create_app(settings, engine or FakeEngine()), base_url="http://127.0.0.1")
 
 
-def test_without_a_key_only_this_machine_is_listened_on() -> None:
-    with pytest.raises(ValidationError, match="FRONTALIS_API_KEY"):
-        Settings(host="0.0.0.0")
+def test_without_a_key_only_this_machine_is_listened_on(database: Database) -> None:
     with pytest.raises(ValidationError):
         Settings(host="0.0.0.0", api_key="short")
-    assert Settings(host="0.0.0.0", api_key=KEY).host == "0.0.0.0"
+    for host in ("0.0.0.0", "::", "192.0.2.1", "faces.example"):
+        with pytest.raises(errors.ConfigurationError, match="FRONTALIS_API_KEY"):
+            require_closed_door(Settings(host=host), database)
+    require_closed_door(Settings(host="0.0.0.0", api_key=KEY), database)
     for host in ("127.0.0.1", "::1", "localhost", "127.0.0.2"):
-        assert Settings(host=host).api_key is None
+        require_closed_door(Settings(host=host), database)
 
 
 def test_the_key_is_asked_of_everything_but_health(tmp_path: Path) -> None:
@@ -97,6 +100,7 @@ def test_openapi_is_stable_and_has_examples(tmp_path: Path) -> None:
         *("show_door", "list_names", "change_collection", "create_code", "delete_codes"),
         *("create_visit", "list_visits", "export_visits", "show_visit", "correct_visit"),
         *("health", "ready", "metrics"),
+        *("whoami", "list_keys", "create_key", "rotate_key", "revoke_key"),
     }
     for name in ("enroll", "identify", "verify", "analyze"):
         body = operations[name]["requestBody"]["content"]
