@@ -30,12 +30,12 @@ class Config:
     batch: int = 64
     blocks_steps: int = 3000
     blocks_rate: float = 1.5e-2
-    joint_steps: int = 10000
-    joint_rate: float = 3e-3
+    joint_steps: int = 4000
+    joint_rate: float = 1e-3
     hint_weight: float = 0.5
     held_out: int = 32
-    identity_weight: float = 0.05
-    pose_weight: float = 0.05
+    identity_weight: float = 0.01
+    pose_weight: float = 0.02
     relation_weight: float = 20.0
     margin: str = "cosface"
     side_views: float = 4.0

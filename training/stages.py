@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,14 +19,17 @@ from training.batches import Ahead, Batch, batches, side_view_weights
 from training.blocks import chained_cosine, error_weights, hint_loss, stage_scales, unit_losses
 from training.branch import Config, MainBranch, cosine_rate, held_out, identity_loss, pixels
 from training.checkpoint import Run
-from training.data.augment import PLAIN, augment
 from training.data.store import CropStore
+from training.embeddings import unit
 from training.losses import distillation
 from training.optimizers import MatrixOptimizer
 from training.parallel import average_gradients, processes
+from training.start import fit_heads, plain_crops
 from training.teachers import Teacher
 
 LOG_EVERY = 50
+FITTED = 4096
+"""Pictures, an even sample, on which the heads are fitted before the first step."""
 VALIDATED = 512
 """Held-out pictures, an even sample, on which the whole's agreement with its target is told."""
 
@@ -113,13 +116,17 @@ def train_joint(
     """
     optimizer = MatrixOptimizer(branch, branch.extractor, config.joint_rate, decay=0.01)
     step, measured = resume(run, "joint", branch, optimizer)
+    target = aims(wide, projection)
+    if not step:
+        rows = np.flatnonzero(~held_out(store, config.held_out))
+        fit_heads(branch, store, target, rows[:: max(1, len(rows) // FITTED)], device)
+        run.log(step=0, held_out=agreement(branch, store, target, config, device))
     average = torch.optim.swa_utils.AveragedModel(
         branch, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998)
     )
     if step and (saved := run.load()):
         average.module.load_state_dict(saved["average"])
         average.n_averaged.fill_(step)
-    reduce = torch.from_numpy(projection).to(device)
     seed = (config.seed + 1, run.rank)
     clock = time.monotonic()
     with Ahead(itertools.islice(taught(store, config, teacher, seed, step), config.joint_steps - step)) as made:
@@ -133,7 +140,8 @@ def train_joint(
             embedding = F.normalize(branch.extractor.head(features.float()))
             people = torch.from_numpy(store.identity[batch.index]).to(device)
             bins = yaw_bins(torch.from_numpy(batch.yaw).to(device))
-            distilled, cosine = distillation(embedding, F.normalize(whole @ reduce), whole, config.relation_weight)
+            goal = torch.from_numpy(target[batch.index]).to(device)
+            distilled, cosine = distillation(embedding, goal, whole, config.relation_weight)
             who = identity_loss(branch, embedding, people)
             pose = F.cross_entropy(branch.pose(embedding), bins)
             loss = distilled + config.hint_weight * hint + config.identity_weight * who + config.pose_weight * pose
@@ -149,32 +157,31 @@ def train_joint(
                 figures = {"cosine": cosine, "hint": hint, "identity": who, "pose": pose}
                 run.log(step=step, **{name: float(value.detach()) for name, value in figures.items()}, rate=rate)
             if step % (10 * LOG_EVERY) == 0 and not run.rank:
-                run.log(step=step, held_out=agreement(average.module, store, wide, reduce, config, device))
+                run.log(step=step, held_out=agreement(cast(MainBranch, average.module), store, target, config, device))
             if run.due():
                 run.save(state("joint", step, branch, optimizer, config, measured, average.module))
     run.save(state("joint", step, branch, optimizer, config, measured, average.module))
 
 
+def aims(wide: NDArray[np.float16], projection: NDArray[np.float32], block: int = 8192) -> NDArray[np.float32]:
+    """What each row's embedding aims at: ``wide`` [rows, m] by ``projection`` [m, width], unit length."""
+    parts = [wide[at : at + block].astype(np.float32) @ projection for at in range(0, len(wide), block)]
+    return unit(np.concatenate(parts))
+
+
 @torch.no_grad()
 def agreement(
-    branch: nn.Module,
-    store: CropStore,
-    wide: NDArray[np.float16],
-    reduce: Tensor,
-    config: Config,
-    device: torch.device,
+    branch: MainBranch, store: CropStore, target: NDArray[np.float32], config: Config, device: torch.device
 ) -> float:
-    """Mean cosine to the target on plain crops that no step sees."""
+    """Mean cosine to the target [rows, width] on plain crops that no step sees."""
     rows = np.flatnonzero(held_out(store, config.held_out))
     rows = rows[:: max(1, len(rows) // VALIDATED)]
     total = 0.0
     for part in np.array_split(rows, max(1, len(rows) // config.batch)):
-        crops = np.stack([augment(store[int(i)], PLAIN, np.random.default_rng(0))[0] for i in part])
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            features = branch.extractor.features(pixels(crops, device))  # type: ignore[operator,union-attr]
-        target = torch.from_numpy(wide[part].astype(np.float32)).to(device) @ reduce
-        embedding = branch.extractor.head(features.float())  # type: ignore[operator,union-attr]
-        total += float(F.cosine_similarity(embedding, target).sum())
+            features = branch.extractor.features(pixels(plain_crops(store, part), device))
+        embedding = branch.extractor.head(features.float()).cpu()
+        total += float(F.cosine_similarity(embedding, torch.from_numpy(target[part])).sum())
     return total / len(rows)
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.face.nets.edgenext import EdgeNeXt
 from training.batches import Ahead, side_view_weights
@@ -23,6 +25,7 @@ from training.data.store import CropStore
 from training.losses import distillation
 from training.optimizers import MatrixOptimizer
 from training.stages import agreement, resume, sampling, state
+from training.start import fit_heads, least_squares
 
 
 def tiny(width: int = 16) -> EdgeNeXt:
@@ -123,8 +126,34 @@ def test_agreement_is_one_where_the_target_is_what_the_network_says() -> None:
     branch.extractor = tiny(16)
     with torch.no_grad():
         said = branch.extractor(pixels(np.stack([store[i][8:120, 8:120] for i in range(5)]), torch.device("cpu")))
-    wide = F.normalize(said).numpy().astype(np.float16)
-    assert agreement(branch, store, wide, torch.eye(16), config, torch.device("cpu")) == pytest.approx(1, abs=2e-3)
+    target = F.normalize(said).numpy()
+    assert agreement(branch, store, target, config, torch.device("cpu")) == pytest.approx(1, abs=2e-3)
+
+
+def test_heads_fit_before_the_first_step() -> None:
+    torch.manual_seed(0)
+    store = store_of([0, 0, 1, 1, 2, -1])
+    branch, teacher = MainBranch(16, people=3, margin="cosface"), tiny(16)
+    branch.extractor = tiny(16)
+    branch.extractor.load_state_dict(teacher.state_dict())
+    torch.nn.init.normal_(branch.extractor.embed.weight)
+    x = pixels(np.stack([store[i][8:120, 8:120] for i in range(6)]), torch.device("cpu"))
+    with torch.no_grad():
+        target = F.normalize(teacher(x)).numpy()
+    fit_heads(branch, store, target, np.arange(6), torch.device("cpu"))
+    with torch.no_grad():
+        assert float(F.cosine_similarity(branch.extractor(x), torch.from_numpy(target)).min()) > 0.98
+        logits = branch.identity(torch.from_numpy(target[:5]))
+    assert logits.argmax(dim=1).tolist() == [0, 0, 1, 1, 2]
+
+
+@given(st.integers(0, 2**31))
+def test_least_squares_finds_a_linear_map_that_is_there(seed: int) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    x, weight, bias = (torch.randn(shape, generator=rng) for shape in ((50, 4), (3, 4), (3,)))
+    found, offset = least_squares(x, x @ weight.T + bias, ridge=1e-9)
+    assert torch.allclose(found, weight, atol=1e-4)
+    assert torch.allclose(offset, bias, atol=1e-4)
 
 
 def test_a_stage_starts_with_the_weights_and_measures_of_the_one_before(tmp_path: Path) -> None:
