@@ -30,6 +30,8 @@ from training.teachers import Teacher
 LOG_EVERY = 50
 FITTED = 4096
 """Pictures, an even sample, on which the heads are fitted before the first step."""
+MEASURED = 64
+"""Pictures that the scale of each map is taken from."""
 VALIDATED = 512
 """Held-out pictures, an even sample, on which the whole's agreement with its target is told."""
 
@@ -48,10 +50,13 @@ def taught(
         yield batch, teacher(batch.crops)[1]
 
 
-def measure(x: Tensor, maps: list[Tensor]) -> dict[str, Any]:
-    """Scale and weight of every map, from one batch; kept with the run, as all steps must share them."""
+def measure(store: CropStore, teacher: Teacher, device: torch.device) -> dict[str, Any]:
+    """Scale and weight of every map, from an even sample of plain crops: kept with the run, equal in all processes."""
+    crops = plain_crops(store, np.arange(0, len(store), max(1, len(store) // MEASURED)))
+    maps = [torch.from_numpy(m).to(device) for m in teacher(crops)[1]]
     scales = stage_scales(maps)
-    return {"scales": scales, "weights": error_weights(x, [m * s for m, s in zip(maps, scales, strict=True)])}
+    weights = error_weights(pixels(crops, device), [m * s for m, s in zip(maps, scales, strict=True)])
+    return {"scales": scales, "weights": weights}
 
 
 def scaled(maps: list[NDArray[np.float32]], scales: list[float], device: torch.device) -> list[Tensor]:
@@ -68,13 +73,13 @@ def train_blocks(
     units = branch.extractor.units
     optimizer = MatrixOptimizer(units, units, config.blocks_rate)
     step, measured = resume(run, "blocks", branch, optimizer)
+    measured = measured or measure(store, teacher, device)
     clock = time.monotonic()
     with Ahead(
         itertools.islice(taught(store, config, teacher, (config.seed, run.rank), step), config.blocks_steps - step)
     ) as made:
         for batch, raw in made:
             x = pixels(batch.crops, device)
-            measured = measured or measure(x, [torch.from_numpy(m).to(device) for m in raw])
             targets = scaled(raw, measured["scales"], device)
             optimizer.at(cosine_rate(step, config.blocks_steps))
             with torch.autocast(device.type, dtype=torch.bfloat16):
@@ -116,6 +121,7 @@ def train_joint(
     """
     optimizer = MatrixOptimizer(branch, branch.extractor, config.joint_rate, decay=0.01)
     step, measured = resume(run, "joint", branch, optimizer)
+    measured = measured or measure(store, teacher, device)
     target = aims(wide, projection)
     if not step:
         rows = np.flatnonzero(~held_out(store, config.held_out))
@@ -132,7 +138,6 @@ def train_joint(
     with Ahead(itertools.islice(taught(store, config, teacher, seed, step), config.joint_steps - step)) as made:
         for batch, raw in made:
             x = pixels(batch.crops, device)
-            measured = measured or measure(x, [torch.from_numpy(m).to(device) for m in raw])
             optimizer.at(cosine_rate(step, config.joint_steps))
             whole = torch.from_numpy(wide[batch.index].astype(np.float32)).to(device)
             with torch.autocast(device.type, dtype=torch.bfloat16):
