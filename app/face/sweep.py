@@ -38,7 +38,7 @@ def swept(picture: NDArray[np.uint8], refiner: LandmarkRefiner) -> Detection | N
         _around(x * width, y * height, side * min(width, height)) for side in SIDES for y in PLACES for x in PLACES
     ]
     nowhere = np.zeros((5, 2), np.float32)
-    seen = refiner.refine([(picture, Detection(window, nowhere, 0.0)) for window in windows])
+    seen = refiner.refine([(picture, Detection(window, nowhere, 0.0)) for window in windows], looks=1)
     best = sorted(seen, key=lambda face: -face.score)[:WITNESSES]
     if best[-1].score < SURE:
         return None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from threading import Thread
 from typing import cast
@@ -127,7 +128,7 @@ class Saying:
         self.looks += 1
         return [self.faces[min(self.looks, len(self.faces)) - 1]] * len(pictures)
 
-    def refine(self, faces: Sequence[tuple[NDArray[np.uint8], Detection]]) -> list[Refined]:
+    def refine(self, faces: Sequence[tuple[NDArray[np.uint8], Detection]], looks: int = 3) -> list[Refined]:
         self.judged += len(faces)
         scores = [0.9 if face.box[2] - face.box[0] > 100 else 0.2 for _, face in faces]
         return [Refined(TEMPLATE.astype(np.float32), Pose(0, 0, 0), score) for score in scores]
@@ -142,6 +143,17 @@ def test_a_doubted_face_gives_way_to_what_further_looks_agree_on() -> None:
     small, wide = place(0.8, 10, 10, 40, 40), place(0.9, 90, 90, 210, 210)
     assert [box[2] - box[0] for box in Saying(small, wide).boxes_in(picture)] == [120]
     assert Saying(small, NOTHING).boxes_in(picture) == [[10, 10, 40, 40]]
+
+
+def test_a_doubted_face_beside_a_better_one_stays_unless_they_touch() -> None:
+    picture = np.zeros((200, 200, 3), np.uint8)
+    better, doubted = place(0.99, 60, 60, 140, 140), place(0.8, 10, 10, 50, 50)
+    cheek = Candidates(doubted.boxes + 20, doubted.scores, doubted.points)
+    for other, count in ((doubted, 2), (cheek, 1)):
+        together = Candidates(*(np.concatenate(parts) for parts in zip(astuple(other), astuple(better), strict=True)))
+        found = Saying(together).boxes_in(picture)
+        assert found[0] == [60, 60, 140, 140]
+        assert len(found) == count
 
 
 def test_a_face_that_the_cascade_or_the_refiner_is_sure_of_is_looked_for_once() -> None:

@@ -26,7 +26,7 @@ class Knowing:
     def __init__(self, least: float) -> None:
         self.least = least
 
-    def refine(self, faces: Sequence[tuple[NDArray[np.uint8], Detection]]) -> list[Refined]:
+    def refine(self, faces: Sequence[tuple[NDArray[np.uint8], Detection]], looks: int = 3) -> list[Refined]:
         shared = overlaps(np.array([face.box for _, face in faces]), np.array([FACE]))[:, 0]
         return [Refined(POINTS, Pose(0, 0, 0), 0.99 if part > self.least else 0.2) for part in shared]
 
