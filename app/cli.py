@@ -23,6 +23,7 @@ from app.api.access import require_closed_door
 from app.api.views import identified
 from app.cli_keys import commands as keys
 from app.cli_reasons import reasons
+from app.cli_transfer import commands as transfer
 from app.errors import ConfigurationError
 from app.face.bench import bench_pipeline
 from app.face.decode import decode
@@ -45,6 +46,7 @@ main = typer.Typer(
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine.")
 main.add_typer(bench, name="bench")
 main.add_typer(keys, name="keys")
+main.add_typer(transfer)
 
 out, err = Console(), Console(stderr=True)
 

@@ -116,6 +116,14 @@ class GalleryError(FrontalisError):
     code, status, title = "GALLERY_UNAVAILABLE", 503, "The index is not ready"
 
 
+class BadArchive(FrontalisError):
+    code, status, title = "BAD_ARCHIVE", 422, "The file is no whole exported collection"
+
+
+class ArchiveConflict(FrontalisError):
+    code, status, title = "ARCHIVE_CONFLICT", 409, "The collection holds other vectors than the file"
+
+
 class StoreError(FrontalisError):
     code, status, title = "STORE_UNAVAILABLE", 503, "The database cannot be reached"
 

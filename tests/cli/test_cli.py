@@ -126,6 +126,20 @@ def test_a_command_works_beside_a_service(data: Path, people: Path) -> None:
         assert identify(parts, photo(1)).faces[0].decision == "match"
 
 
+def test_a_collection_goes_to_a_file_and_back(data: Path, people: Path, tmp_path: Path) -> None:
+    run("enroll", people)
+    done = run("export", "default", tmp_path / "a.tar")
+    assert done.exit_code == 0, done.output
+    assert "2 subjects, 3 templates to" in done.stdout
+    assert "BAD_REQUEST" in run("export", "default", tmp_path / "a.tar").stderr
+    done = run("import", tmp_path / "a.tar", "--collection", "copy")
+    assert "2 subjects, 3 templates into 'copy', 0 templates known before" in done.stdout, done.output
+    (tmp_path / "probe.png").write_bytes(photo(1))
+    assert "Face 1: match" in run("identify", tmp_path / "probe.png", "--collection", "copy").stdout
+    (tmp_path / "b.tar").write_bytes((tmp_path / "a.tar").read_bytes()[:2000])
+    assert "BAD_ARCHIVE" in run("import", tmp_path / "b.tar").stderr
+
+
 def test_migrate_says_from_where_to_where(data: Path) -> None:
     assert run("migrate").stdout == "empty -> 0001\n"
     assert run("migrate").stdout == "0001 -> 0001\n"
