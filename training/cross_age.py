@@ -16,8 +16,8 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -27,26 +27,21 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from app.face.nets.age import AgeSeparation
-from app.face.nets.edgenext import EdgeNeXt
 from app.face.nets.heads import Frontalizer
-from app.face.weights import SHIPPED, ModelCard, find_card, load_part, write_card
-from training.ages import AGED, PEOPLED, Faces, Folders, load
+from app.face.weights import load_part, write_card
 from training.checkpoint import Run
 from training.cross_age_report import (
     Embed,
-    Test,
     age_table,
     aged,
-    cfp_tests,
     failures,
-    lag_test,
-    lfw_test,
     recognition_table,
 )
 from training.export import save_weights
 from training.frontalization import apply
-from training.maps import cached_maps, embeddings_of, frozen_extractor, map_of
-from training.separation import Config, Samples, calibrate, fit, fit_regressor, outputs_of
+from training.frozen import Bench, add_arguments
+from training.maps import embeddings_of
+from training.separation import Config, calibrate, fit, fit_regressor, outputs_of
 
 ABLATIONS: Final[dict[str, dict[str, Any]]] = {
     "no L_age": {"age": 0.0},
@@ -56,45 +51,6 @@ ABLATIONS: Final[dict[str, dict[str, Any]]] = {
 }
 
 CARD: Final = Path(__file__).parent / "cards" / "age.json"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Bench:
-    """What every command works on."""
-
-    card: ModelCard
-    extractor: EdgeNeXt
-    folders: Folders
-    sets: dict[str, Faces]
-
-    @classmethod
-    def open(cls, args: argparse.Namespace) -> Bench:
-        card = find_card(args.extractor, [args.weights, SHIPPED])
-        maps = cache(lambda: map_of(card))
-        folders = Folders(args.data, args.crops, args.left_out, args.cache, card.extractor, maps, args.share)
-        return cls(card, frozen_extractor(card), folders, {name: load(name, folders) for name in (*AGED, *PEOPLED)})
-
-    def samples(self) -> Samples:
-        return Samples.of(list(self.sets.values()))
-
-    def aged(self) -> list[Faces]:
-        return [self.sets[name] for name in AGED]
-
-    def tests(self, lfw_pairs: Path) -> list[Test]:
-        """LAG, LFW View 2, CFP-FF, CFP-FP."""
-
-        def maps(name: str, rows: NDArray[np.int64]) -> NDArray[np.float16]:
-            return cached_maps(
-                self.folders.crops / f"{name}.npy", self.folders.cache, self.card.extractor, self.folders.maps, rows
-            )
-
-        crops = self.folders.crops
-        protocol = (self.folders.data / "cfp").resolve().parent.parent / "Protocol"
-        return [
-            lag_test(self.sets["lag"], crops),
-            lfw_test(crops, lfw_pairs, maps),
-            *cfp_tests(crops, protocol, maps),
-        ]
 
 
 def train(bench: Bench, config: Config, folder: Path) -> AgeSeparation:
@@ -212,18 +168,8 @@ COMMANDS: Final[dict[str, Callable[[Bench, Config, argparse.Namespace], dict[str
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("train", *COMMANDS))
-    parser.add_argument("--data", type=Path, required=True, help="folder with one folder of pictures a set")
-    parser.add_argument("--crops", type=Path, required=True, help="what training.data.prepare wrote")
-    parser.add_argument("--left-out", type=Path, required=True, help="what training.data.leaks wrote")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for E's maps, filled where empty")
-    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--extractor", default="fast", help="name or id of the card of E")
-    parser.add_argument("--weights", type=Path, default=SHIPPED, help="folder of cards; export writes here")
-    parser.add_argument("--share", type=float, default=1.0, help="share of the pictures with ages to use, 0-1")
+    add_arguments(parser)
     parser.add_argument("--steps", type=int, default=Config().steps)
-    parser.add_argument("--lfw-pairs", type=Path, help="LFW's View-2 list")
-    parser.add_argument("--out", type=Path, help="folder for the sheets of failures")
-    parser.add_argument("--json", type=Path, help="evaluate and ablation write their numbers here; export reads them")
     args = parser.parse_args(argv)
     if args.command in ("evaluate", "ablation") and args.lfw_pairs is None:
         parser.error("--lfw-pairs is needed")

@@ -36,15 +36,15 @@ TRIES = 3
 class Config:
     """A run. ``aged`` pictures with known age and ``triples`` a step; a loss with weight 0 is left out."""
 
-    steps: int = 900
-    warm: int = 200
+    steps: int = 350
+    warm: int = 100
     aged: int = 256
     triples: int = 96
     rate: float = 2e-3
     age: float = 1.0
-    cross: float = 1.0
+    cross: float = 4.0
     identity: float = 0.1
-    keep: float = 4.0
+    keep: float = 1.5
     margin: float = 0.3
     decay: float = 0.02
     seed: int = 7

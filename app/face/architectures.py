@@ -11,6 +11,7 @@ from app.errors import WeightsError
 from app.face.nets.age import AgeSeparation
 from app.face.nets.edgenext import EdgeNeXt
 from app.face.nets.heads import Frontalizer
+from app.face.nets.infrared import InfraredEntry
 from app.face.nets.mobilefacenet import MobileFaceNet
 from app.face.nets.occlusion import OcclusionNet
 from app.face.nets.refiner import Refiner
@@ -20,6 +21,7 @@ ARCHITECTURES: Final[Mapping[str, Callable[..., nn.Module]]] = {
     "age_separation": AgeSeparation,
     "edgenext": EdgeNeXt,
     "frontalizer": Frontalizer,
+    "infrared_entry": InfraredEntry,
     "mobilefacenet": MobileFaceNet,
     "occlusion": OcclusionNet,
     "refiner": Refiner,

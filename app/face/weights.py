@@ -23,7 +23,7 @@ from app.face.thresholds import ThresholdTable
 
 CARD: Final = "card.json"
 
-KINDS: Final = ("extractor", "frontalizer", "pose", "landmarks", "estimator")
+KINDS: Final = ("extractor", "frontalizer", "pose", "landmarks", "estimator", "entry")
 
 SHIPPED: Final = Path(__file__).resolve().parent.parent / "weights"
 

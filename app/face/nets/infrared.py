@@ -1,0 +1,40 @@
+"""The infrared network of method E: a first stage of its own before the late layers of the visible network.
+
+What infrared changes is how a face is lit and how skin, hair and irises shine: that is for the first layers to undo.
+The rest is shared with the frozen visible network, so that both embed into one space.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from app.face.nets.edgenext import ChannelNorm, ConvBlock, EdgeNeXt
+
+
+class InfraredEntry(nn.Module):
+    """Stem and first stage: [n, 3, 112, 112] normalised to [n, channels, 28, 28]."""
+
+    def __init__(self, channels: int = 32, depth: int = 3, kernel: int = 3) -> None:
+        super().__init__()
+        stem = nn.Sequential(nn.Conv2d(3, channels, 4, stride=4), ChannelNorm(channels))
+        self.units = nn.ModuleList([stem, *(ConvBlock(channels, kernel) for _ in range(depth))])
+
+    def start_at(self, visible: EdgeNeXt) -> None:
+        """Take over the weights of the visible network's first units. Raises ``RuntimeError`` where they do not fit."""
+        for mine, theirs in zip(self.units, visible.units, strict=False):
+            mine.load_state_dict(theirs.state_dict())
+
+    def forward(self, x: Tensor) -> Tensor:
+        for unit in self.units:
+            x = unit(x)
+        return x
+
+
+class InfraredExtractor(EdgeNeXt):
+    """``entry``, then the units of ``visible`` behind the place that it takes, then its head: no weight is copied."""
+
+    def __init__(self, entry: InfraredEntry, visible: EdgeNeXt) -> None:
+        nn.Module.__init__(self)
+        self.width = visible.width
+        self.units = nn.ModuleList([*entry.units, *visible.units[len(entry.units) :]])
+        self.norm, self.embed = visible.norm, visible.embed
