@@ -195,6 +195,22 @@ class CodeTaken(RequestError):
     code, status, title = "CODE_TAKEN", 409, "The code belongs to another subject"
 
 
+class ConsentTextNotFound(NotFound):
+    code, title = "CONSENT_TEXT_NOT_FOUND", "The collection has no consent text"
+
+
+class ConsentRequired(RequestError):
+    code, status, title = "CONSENT_REQUIRED", 403, "Nobody is enrolled here without consent"
+
+
+class ConsentOutdated(RequestError):
+    code, status, title = "CONSENT_OUTDATED", 409, "The consent is to a text that is no longer in force"
+
+
+class BadFields(RequestError):
+    code, title = "BAD_FIELDS", "The answers do not fit what the venue asks"
+
+
 class BadCursor(RequestError):
     code, title = "BAD_CURSOR", "The cursor is not one of ours"
 

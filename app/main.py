@@ -23,7 +23,7 @@ from app.api.limiter import Limits
 from app.api.metrics import Metrics
 from app.api.middleware import Edge
 from app.api.pool import Pool
-from app.api.routers import collections, door, keys, operations, recognition, subjects, visits
+from app.api.routers import collections, consent, door, keys, operations, recognition, subjects, visits
 from app.gallery.contract import Gallery
 from app.service.house import opened
 from app.service.index import keep_ready
@@ -78,7 +78,7 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
     app.state.limits = limits = Limits(settings.rate_limit, settings.address_rate_limit)
     app.add_middleware(Edge, metrics=app.state.metrics, limits=limits, max_body_bytes=settings.max_body_bytes)
     problems.install(app)
-    for part in (recognition, subjects, collections, door, visits, keys, operations):
+    for part in (recognition, subjects, collections, door, visits, consent, keys, operations):
         app.include_router(part.router, dependencies=[Depends(guard)])
     app.mount("/web", StaticFiles(directory=WEB), name="web")
     # Swagger UI from a package: the page works without the internet and tells nobody that it was opened.

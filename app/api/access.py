@@ -80,6 +80,12 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "correct_visit": _for("visits"),
         "create_code": _for("enroll"),
         "delete_codes": _for("enroll"),
+        "show_consent_text": _for("kiosk", "enroll", "visits"),
+        "list_consent_texts": _for("enroll", "visits"),
+        "create_consent_text": _for("admin"),
+        "list_consents": _for("enroll", "visits"),
+        "create_consent": _for("enroll"),
+        "create_registration": _for("kiosk", "enroll"),
     }
 )
 """By operation id. A route that is not here is refused."""

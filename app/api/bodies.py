@@ -73,7 +73,7 @@ def _as_form(plain: dict[str, Any]) -> dict[str, Any]:
             properties[name] = {**field, "items": file}
         elif name in PICTURES:
             properties[name] = file
-        elif name == "metadata":
+        elif name in {"metadata", "fields"}:
             properties[name] = {"type": "string", "contentMediaType": "application/json"}
         else:
             properties[name] = field

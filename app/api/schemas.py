@@ -111,6 +111,10 @@ class EnrollCreate(Create):
         default="report", description="When a face already belongs to another subject."
     )
     attributes: Estimated = Field(default_factory=list)
+    consent_version: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Of the consent text in force, where the subject agreed to it."
+    )
+    consent_how: Literal["staff", "paper"] = Field(default="staff", description="How the consent was given.")
 
 
 class IdentifyCreate(Create):
@@ -215,9 +219,12 @@ class AcceptedPublic(FacePublic, EstimatedPublic):
 
 
 class RejectedPublic(Public):
+    """``hint``: what the person can do about it, one of a few words."""
+
     index: int
     code: str
     reason: str
+    hint: str
 
 
 class DuplicatePublic(Public):

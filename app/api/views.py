@@ -23,7 +23,7 @@ from app.api.schemas import (
     VerifiedPublic,
 )
 from app.face.faces import Face
-from app.service.enrolment import Enrolled
+from app.service.enrolment import Accepted, Enrolled, Rejected
 from app.service.pictures import Seen
 from app.service.recognition import Identification, Recognised, Verification
 from app.service.subjects import TemplateView
@@ -33,15 +33,20 @@ def enrolled(done: Enrolled, request_id: str) -> EnrolledPublic:
     return EnrolledPublic(
         subject_id=done.subject_id,
         created=done.created,
-        accepted=[
-            AcceptedPublic(index=one.index, template_id=one.template_id, **_face(one.face), **_estimated(one.face))
-            for one in done.accepted
-        ],
-        rejected=[RejectedPublic.model_validate(one) for one in done.rejected],
+        accepted=[accepted(one) for one in done.accepted],
+        rejected=[rejected(one) for one in done.rejected],
         duplicates=[DuplicatePublic.model_validate(one) for one in done.duplicates],
         model_id=done.model_id,
         request_id=request_id,
     )
+
+
+def accepted(one: Accepted) -> AcceptedPublic:
+    return AcceptedPublic(index=one.index, template_id=one.template_id, **_face(one.face), **_estimated(one.face))
+
+
+def rejected(one: Rejected) -> RejectedPublic:
+    return RejectedPublic.model_validate(one)
 
 
 def identified(found: Identification, request_id: str) -> IdentifiedPublic:

@@ -10,7 +10,8 @@ from pydantic import Field, StringConstraints, model_validator
 
 from app.api.schemas import Create, Id, Image, Public
 from app.service.decision import Decision
-from app.service.door import Method
+from app.service.door import Way
+from app.service.hints import Hint
 from app.service.visits import Action
 
 MAX_FRAMES: Final = 8
@@ -69,7 +70,7 @@ class VisitPublic(Public):
 
     visit_id: str
     decision: Decision
-    method: Method
+    method: Way
     subject_id: str | None
     name: str | None
     score: float | None
@@ -88,6 +89,7 @@ class FramePublic(Public):
     weight: float
     code: str | None
     reason: str | None
+    hint: Hint | None
 
 
 class SignedInPublic(VisitPublic):

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import NotCorrectable, RequestError
 from app.service.parts import Parts
-from app.service.visits import VisitView, view
+from app.service.visits import VisitView, tell, view
 from app.store import queries, visit_queries
 from app.store.models import Subject, now
 from app.store.visit_models import Impostor, Visit
@@ -49,6 +49,7 @@ def correct(parts: Parts, collection: str, visit_id: str, right: str | None = No
         else:
             visit.method = "staff"
         session.flush()
+        tell(session, "visit.corrected", visit)
         return Corrected(view(visit), kept)
 
 

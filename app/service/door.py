@@ -17,6 +17,8 @@ NAMES: Final = 10
 
 Method = Literal["face", "verify", "code", "list", "staff"]
 """``face`` searches (1:N), ``verify`` compares with one person (1:1); the others go without a face."""
+Way = Literal["face", "verify", "code", "list", "staff", "registration"]
+"""How a visit came about."""
 
 
 class RegistrationField(BaseModel):

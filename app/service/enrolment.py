@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 from sqlalchemy.orm import Session
 
-from app.errors import AllRejected, DuplicateSubject, FaceError, PictureError, TooManyTemplates
+from app.errors import AllRejected, DuplicateSubject, FaceError, OtherFace, PictureError, TooManyTemplates
 from app.face.faces import Face
+from app.service import consents
+from app.service.consents import Given
+from app.service.hints import Hint, hint_for
+from app.service.one_person import others
 from app.service.parts import Parts
 from app.service.pictures import Seen, look, one_face, require_quality
 from app.service.thresholds import limit_for_fpir
@@ -23,7 +27,8 @@ from app.store.models import Collection, Subject, Template
 class Enrolment:
     """What is asked. ``subject_id`` None: a new subject with an id of ours.
 
-    ``duplicates``: what to do when a face already belongs to another subject.
+    ``duplicates``: what to do when a face already belongs to another subject. ``one_person``: pictures that show
+    somebody else than the best of them are rejected.
     """
 
     images: Sequence[bytes]
@@ -33,6 +38,8 @@ class Enrolment:
     metadata: dict[str, Any] | None = None
     faces: Literal["single", "largest"] = "single"
     duplicates: Literal["allow", "report", "refuse"] = "report"
+    consent: Given | None = None
+    one_person: bool = False
     attributes: frozenset[str] = frozenset()
 
 
@@ -48,6 +55,7 @@ class Rejected:
     index: int
     code: str
     reason: str
+    hint: Hint = "try_again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +84,19 @@ class _Candidate:
     face: Face
 
 
-def enroll(parts: Parts, asked: Enrolment) -> Enrolled:
-    """Add templates. Found by the next identify once this returns.
+def enroll(parts: Parts, asked: Enrolment, also: Callable[[Session, Subject], None] | None = None) -> Enrolled:
+    """Add templates. Found by the next identify once this returns. ``also`` writes more in the same transaction.
 
-    Raises ``CollectionNotFound``, ``ModelMismatch``, ``AllRejected`` (with each reason), ``DuplicateSubject``,
-    ``TooManyTemplates``, ``AttributeUnavailable``: nothing was written. Raises ``GalleryError`` with ``written``
+    Raises ``CollectionNotFound``, ``ModelMismatch``, ``ConsentRequired``, ``ConsentTextNotFound``,
+    ``ConsentOutdated``, ``AllRejected`` (with each reason), ``DuplicateSubject``, ``TooManyTemplates``,
+    ``AttributeUnavailable``: nothing was written. Raises ``GalleryError`` with ``written``
     true when it was.
     """
     parts.index.require_ready()
     with parts.database.reading() as session:
-        _usable(parts, session, asked.collection, lock=False)
+        collection = _usable(parts, session, asked.collection, lock=False)
+        known = queries.find_subject(session, collection.id, asked.subject_id) if asked.subject_id else None
+        consents.require(session, collection, known, asked.consent)
     candidates, rejected = _judge(parts, asked)
     if not candidates:
         raise AllRejected(rejected=[asdict(one) for one in rejected])
@@ -94,6 +105,7 @@ def enroll(parts: Parts, asked: Enrolment) -> Enrolled:
         change.catch_up(collection)  # so that what another process enrolled a moment ago is a duplicate, too
         duplicates = _duplicates(parts, change.session, collection, asked, candidates)
         subject, created = _subject(change.session, collection, asked)
+        consents.settle(parts, change.session, collection, subject, asked.consent)
         _require_room(parts, change.session, subject, len(candidates))
         collection.change += 1
         collection.model_id = parts.engine.model_id
@@ -108,6 +120,8 @@ def enroll(parts: Parts, asked: Enrolment) -> Enrolled:
                 np.stack([one.face.frontalized for one in candidates]).astype(np.float32),
             )
         )
+        if also is not None:
+            also(change.session, subject)
     accepted = tuple(Accepted(one.index, row.public_id, one.face) for one, row in zip(candidates, rows, strict=True))
     return Enrolled(subject.public_id, created, accepted, tuple(rejected), duplicates, parts.engine.model_id)
 
@@ -131,8 +145,16 @@ def _judge(parts: Parts, asked: Enrolment) -> tuple[list[_Candidate], list[Rejec
             require_quality(face, parts.settings.min_quality)
             candidates.append(_Candidate(index, seen, face))
         except (PictureError, FaceError) as refusal:
-            rejected.append(Rejected(index, refusal.code, refusal.detail))
+            rejected.append(_rejected(index, refusal))
+    if asked.one_person:
+        foreign = others(parts, {one.index: one.face for one in candidates})
+        candidates = [one for one in candidates if one.index not in foreign]
+        rejected = sorted([*rejected, *(_rejected(index, OtherFace()) for index in foreign)], key=lambda one: one.index)
     return candidates, rejected
+
+
+def _rejected(index: int, refusal: PictureError | FaceError) -> Rejected:
+    return Rejected(index, refusal.code, refusal.detail, hint_for(refusal))
 
 
 def _duplicates(

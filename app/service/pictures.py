@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from app.face.faces import Face, Picture
 from app.service.parts import Parts
 
 Refusal = PictureError | FaceError
+COMPONENTS: Final = ("sharpness", "brightness", "contrast", "size")
+"""Of quality; the weakest of them is the overall one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +77,10 @@ def these_faces(picture: Picture, faces: Literal["all", "largest"], limit: int) 
 def require_quality(face: Face, least: float) -> None:
     """Raises ``LowQuality``."""
     if face.quality.overall < least:
-        raise LowQuality(f"The overall quality is {face.quality.overall:.0f}, at least {least:.0f} is needed")
+        weakest = min(COMPONENTS, key=lambda name: float(getattr(face.quality, name)))
+        raise LowQuality(
+            f"The overall quality is {face.quality.overall:.0f}, at least {least:.0f} is needed", component=weakest
+        )
 
 
 def _batches(

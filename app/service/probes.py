@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from app.errors import FaceError, LowQuality, OtherFace, PictureError
 from app.face.faces import Face
 from app.service import fusion
+from app.service.hints import Hint, hint_for
+from app.service.one_person import others
 from app.service.parts import Parts
 from app.service.pictures import look, one_face, require_quality
-from app.service.thresholds import limit_for_fmr
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Frame:
     weight: float
     code: str | None = None
     reason: str | None = None
+    hint: Hint | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +60,7 @@ def probe_of(parts: Parts, images: Sequence[bytes], min_quality: float) -> Probe
             refusals[index] = refusal
     if not faces:
         raise _most_telling(list(refusals.values()))
-    for index in _others(faces, limit_for_fmr(parts).review):
+    for index in others(parts, faces):
         del faces[index]
         refusals[index] = OtherFace()
     weights = fusion.weights([face.quality.overall for face in faces.values()])
@@ -66,21 +68,12 @@ def probe_of(parts: Parts, images: Sequence[bytes], min_quality: float) -> Probe
     frames = tuple(
         Frame(index, share[index])
         if index in share
-        else Frame(index, 0.0, refusals[index].code, refusals[index].detail)
+        else Frame(index, 0.0, refusals[index].code, refusals[index].detail, hint_for(refusals[index]))
         for index in range(len(images))
     )
     vectors = np.stack([face.frontalized for face in faces.values()])
     raw = np.stack([face.embedding for face in faces.values()])
     return Probe(frames, vectors, weights, fusion.mean_vector(raw, weights), timings)
-
-
-def _others(faces: dict[int, Face], least: float) -> list[int]:
-    """Frames that show somebody else than the best frame does: one probe is one person.
-
-    Where two people took turns before the camera, their mean would be nobody, or either.
-    """
-    lead = max(faces.values(), key=lambda face: face.quality.overall)
-    return [index for index, face in faces.items() if float(face.frontalized @ lead.frontalized) < least]
 
 
 def _most_telling(refusals: list[PictureError | FaceError]) -> PictureError | FaceError:

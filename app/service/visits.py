@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy.orm import Session
 
 from app.errors import Forbidden, KeyReused, RequestError, SubjectNotFound
-from app.service import matching
+from app.service import matching, outbox
 from app.service.attendance import Direction, step
 from app.service.codes import digest_of
 from app.service.decision import Decision
-from app.service.door import Door, Method, door_of
+from app.service.door import Door, Method, Way, door_of
 from app.service.parts import Parts
 from app.service.probes import Frame, Probe, probe_of
 from app.store import queries, visit_queries
@@ -78,7 +78,7 @@ class VisitView:
 
     visit_id: str
     decision: Decision
-    method: Method
+    method: Way
     subject_id: str | None
     name: str | None
     score: float | None
@@ -130,12 +130,24 @@ def sign_in(parts: Parts, asked: SignIn) -> SignedIn:
 
 
 def _replay(session: Session, collection: Collection, asked: SignIn) -> SignedIn | None:
-    row = visit_queries.key_of(session, collection.id, asked.key) if asked.key else None
-    if row is None:
-        return None
-    if row.fingerprint != asked.fingerprint():
+    row = answered(session, collection, asked.key, asked.fingerprint())
+    return None if row is None else SignedIn(view(row.visit), row.action, True, (), {})  # type: ignore[arg-type]
+
+
+def answered(session: Session, collection: Collection, key: str | None, fingerprint: str) -> VisitKey | None:
+    """What the key was answered with, None for a new one. Raises ``KeyReused``."""
+    row = visit_queries.key_of(session, collection.id, key) if key else None
+    if row is not None and row.fingerprint != fingerprint:
         raise KeyReused
-    return SignedIn(view(row.visit), row.action, True, (), {})  # type: ignore[arg-type]
+    return row
+
+
+def remember(session: Session, visit: Visit, key: str, fingerprint: str, action: Action | None) -> None:
+    """Answer the key so from now on."""
+    session.add(
+        VisitKey(collection_id=visit.collection_id, key=key, fingerprint=fingerprint, visit_id=visit.id, action=action)
+    )
+    session.flush()
 
 
 def _write(
@@ -150,35 +162,27 @@ def _write(
         else:
             outcome = matching.compare(parts, session, subject, probe)
             subject = subject if outcome.decision == "match" else None
-    decision: Decision = outcome.decision if outcome is not None else "match"
     fresh = Visit(
         public_id=str(uuid7()),
         collection_id=collection.id,
-        decision=decision,
+        decision=outcome.decision if outcome is not None else "match",
         method=asked.way,
         score=outcome.score if outcome is not None else None,
         threshold=outcome.limit.threshold if outcome is not None else None,
         frames=sum(1 for frame in probe.frames if frame.weight) if probe is not None else 0,
     )
-    if decision == "match" and subject is not None:
+    action: Action | None = None
+    if fresh.decision == "match" and subject is not None:
         if probe is not None and door.correction_hours:
             fresh.probe, fresh.extractor = probe.embedding.astype("<f4").tobytes(), parts.engine.extractor
         visit, action = _attend(session, fresh, subject, asked.direction, timedelta(seconds=door.reentry_seconds))
     else:
         fresh.created_at = fresh.touched_at = now()
-        session.add(fresh)
-        visit, action = fresh, None
-    session.flush()
+        visit = _added(session, fresh)
+        if fresh.decision == "review":
+            tell(session, "visit.review", visit)
     if asked.key:
-        session.add(
-            VisitKey(
-                collection_id=collection.id,
-                key=asked.key,
-                fingerprint=asked.fingerprint(),
-                visit_id=visit.id,
-                action=action,
-            )
-        )
+        remember(session, visit, asked.key, asked.fingerprint(), action)
     frames, timings = (probe.frames, probe.timings_ms) if probe is not None else ((), {})
     return SignedIn(view(visit), action, False, frames, timings)
 
@@ -203,22 +207,53 @@ def _attend(
     taken = step(direction, moment, window, is_open, last.touched_at if last else None)
     if last is None or taken == "check_in":
         if last is not None and is_open:
-            _end(last, moment)
-        fresh.subject = subject
-        fresh.created_at = fresh.checked_in_at = fresh.touched_at = moment
-        session.add(fresh)
-        return fresh, "checked_in"
+            _end(session, last, moment)
+        return _begun(session, fresh, subject, moment), "checked_in"
     if taken == "check_out":
-        _end(last, moment)
+        _end(session, last, moment)
     elif taken == "resume":
         last.checked_out_at, last.touched_at = None, moment
+        tell(session, "visit.checked_in", last)
     return last, _ACTIONS[taken]
 
 
-def _end(visit: Visit, moment: datetime) -> None:
+def first_visit(session: Session, subject: Subject) -> Visit:
+    """Of somebody who registered just now."""
+    fresh = Visit(
+        public_id=str(uuid7()),
+        collection_id=subject.collection_id,
+        decision="match",
+        method="registration",
+        frames=0,
+    )
+    return _begun(session, fresh, subject, now())
+
+
+def _begun(session: Session, fresh: Visit, subject: Subject, moment: datetime) -> Visit:
+    fresh.subject = subject
+    fresh.created_at = fresh.checked_in_at = fresh.touched_at = moment
+    visit = _added(session, fresh)
+    tell(session, "visit.checked_in", visit)
+    return visit
+
+
+def _end(session: Session, visit: Visit, moment: datetime) -> None:
     # Nobody leaves before they came, even where the clock was put back meanwhile.
     visit.checked_out_at = max(moment, visit.checked_in_at or moment)
     visit.touched_at = moment
+    tell(session, "visit.checked_out", visit)
+
+
+def _added(session: Session, visit: Visit) -> Visit:
+    session.add(visit)
+    session.flush()
+    return visit
+
+
+def tell(session: Session, kind: outbox.Kind, visit: Visit) -> None:
+    """Report what became of a visit."""
+    shown = {name: value for name, value in asdict(view(visit)).items() if name != "row"}
+    outbox.report(session, visit.collection_id, kind, outbox.plain(shown), subject=visit.subject_id, visit=visit.id)
 
 
 def list_visits(

@@ -99,7 +99,8 @@ def test_openapi_is_stable_and_has_examples(tmp_path: Path) -> None:
         *("list_collections", "create_collection", "show_collection", "delete_collection"),
         *("show_door", "list_names", "change_collection", "create_code", "delete_codes"),
         *("create_visit", "list_visits", "export_visits", "show_visit", "correct_visit"),
-        *("health", "ready", "metrics"),
+        *("show_consent_text", "list_consent_texts", "create_consent_text", "list_consents", "create_consent"),
+        *("create_registration", "health", "ready", "metrics"),
         *("whoami", "list_keys", "create_key", "rotate_key", "revoke_key"),
     }
     for name in ("enroll", "identify", "verify", "analyze"):

@@ -23,6 +23,7 @@ from app.api.schemas import (
     VerifyCreate,
 )
 from app.service import enrolment, recognition
+from app.service.consents import Given
 
 router = APIRouter(tags=["recognition"])
 
@@ -61,6 +62,9 @@ def _body(schema: Any, **example: Any) -> dict[str, Any]:
         errors.DuplicateSubject,
         errors.BadMetadata,
         errors.TooManyTemplates,
+        errors.ConsentRequired,
+        errors.ConsentOutdated,
+        errors.ConsentTextNotFound,
     ),
 )
 async def enroll(
@@ -73,7 +77,9 @@ async def enroll(
     """All pictures that can be used become templates of the subject, in one transaction. The others are named
     in `rejected`; when none can be used nothing is written. The next request finds what was enrolled."""
     fields = {name: getattr(body, name) for name in EnrollCreate.model_fields}
-    asked = enrolment.Enrolment(**{**fields, "attributes": estimated(body.attributes)})
+    version, how = fields.pop("consent_version"), fields.pop("consent_how")
+    consent = Given(version, how) if version is not None else None
+    asked = enrolment.Enrolment(**{**fields, "attributes": estimated(body.attributes), "consent": consent})
     done = await running.pool.run(enrolment.enroll, running.parts, asked)
     metrics.enrolled.inc(len(done.accepted))
     for one in done.rejected:

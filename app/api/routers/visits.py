@@ -33,7 +33,7 @@ from app.api.visit_schemas import (
     VisitPublic,
 )
 from app.service import codes, corrections, visits
-from app.service.door import Method
+from app.service.door import Way
 from app.store.visit_queries import Filters
 
 router = APIRouter(tags=["visits"])
@@ -73,7 +73,7 @@ def _filters(
     decision: Annotated[
         Literal["match", "review", "no_match", "any"], Query(description="`match`: visits; else attempts.")
     ] = "match",
-    method: Annotated[Method | None, Query()] = None,
+    method: Annotated[Way | None, Query()] = None,
     open: Annotated[bool | None, Query(description="true: who is in; false: who has left.")] = None,
 ) -> Filters:
     for moment in (since, until):
