@@ -60,7 +60,7 @@ def decode(data: bytes, limits: PictureLimits | None = None) -> NDArray[np.uint8
     limits = limits or PictureLimits()
     if not data:
         raise EmptyImage
-    plugin = _plugin(data)
+    plugin = picture_class(data)
     try:
         picture = plugin(BytesIO(data))
     except Image.DecompressionBombError as bomb:
@@ -77,7 +77,8 @@ def decode(data: bytes, limits: PictureLimits | None = None) -> NDArray[np.uint8
         raise TruncatedImage from damage
 
 
-def _plugin(data: bytes) -> type[ImageFile]:
+def picture_class(data: bytes) -> type[ImageFile]:
+    """What reads a file, by its first bytes. Raises ``NotAnImage``, ``AnimatedImage``."""
     if data.startswith(b"\xff\xd8\xff"):
         return JpegImageFile
     if data.startswith(b"\x89PNG\r\n\x1a\n"):

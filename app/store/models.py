@@ -105,7 +105,8 @@ class Template(Base):
     ``embedding`` and ``frontalized`` are float32, little endian, unit length. The raw one is kept so that
     another frontalizer can be applied without the picture, as long as ``extractor`` is the same. ``digest``
     is the SHA-256 of the file it came from; ``change`` is the collection's number of the transaction that
-    wrote it.
+    wrote it. ``spectrum`` is ``visible`` or ``infrared``, by which network it was embedded; both share a space.
+    ``captured_at`` is when the picture was taken, as far as anybody said.
     """
 
     __tablename__ = "templates"
@@ -127,6 +128,8 @@ class Template(Base):
     extractor: Mapped[str] = mapped_column(String(128))
     detector: Mapped[str] = mapped_column(String(128))
     digest: Mapped[str] = mapped_column(String(64), index=True)
+    spectrum: Mapped[str] = mapped_column(String(8), server_default="visible")
+    captured_at: Mapped[datetime | None] = mapped_column(Utc)
     created_at: Mapped[datetime] = mapped_column(Utc, default=now)
     subject: Mapped[Subject] = relationship(back_populates="templates")
 
