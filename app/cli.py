@@ -29,6 +29,7 @@ from app.face.bench import bench_pipeline
 from app.face.decode import decode
 from app.gallery.bench import bench_gallery
 from app.main import create_app
+from app.server import configured
 from app.service import doctor as checks
 from app.service.folder import Outcome, enroll_folder, people
 from app.service.house import opened
@@ -62,23 +63,18 @@ def _start() -> None:
 
 
 @main.command()
-def serve() -> None:
+def serve(
+    tls_cert: Annotated[Path | None, typer.Option(help="Wins over FRONTALIS_TLS_CERT.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Wins over FRONTALIS_TLS_KEY.")] = None,
+) -> None:
     """Run the service. Settings come from the environment: see README."""
+    given = {"tls_cert": tls_cert, "tls_key": tls_key}
     with reasons():
-        settings = Settings()
+        settings = Settings(**{name: path for name, path in given.items() if path is not None})
         with rows(settings) as database:
             require_closed_door(settings, database)
     logs.configure(settings.log_level)
-    config = uvicorn.Config(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=30,
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configured(settings, create_app(settings)))
     server.run()
     if not server.started:
         raise typer.Exit(1)

@@ -139,6 +139,10 @@ class BodyTooLarge(RequestError):
     code, status, title = "BODY_TOO_LARGE", 413, "The request body is over the limit"
 
 
+class TooSlow(RequestError):
+    code, status, title = "TOO_SLOW", 408, "The request's body did not arrive in time"
+
+
 class UnsupportedMediaType(RequestError):
     code, status, title = "UNSUPPORTED_MEDIA_TYPE", 415, "Send multipart/form-data or application/json"
 

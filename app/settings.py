@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -32,6 +32,14 @@ class Settings(BaseSettings):
         min_length=16,
         description="A key that may everything, to begin with: `frontalis keys` makes better ones. At least 16 "
         "characters.",
+    )
+    tls_cert: FilePath | None = Field(
+        default=None, description="PEM file of the certificate and its chain, to serve HTTPS."
+    )
+    tls_key: FilePath | None = Field(default=None, description="PEM file of its private key.")
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses or networks, with commas between, whose `X-Forwarded-For` and `-Proto` are believed.",
     )
     rate_limit: int = Field(default=1200, ge=1, le=1_000_000, description="Requests a minute with one key.")
     address_rate_limit: int = Field(
@@ -94,6 +102,20 @@ class Settings(BaseSettings):
         description="ONNX file, or a folder of several to average, that tells print, real and replay apart.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        networks = [ipaddress.ip_network(one.strip(), strict=False) for one in value.split(",") if one.strip()]
+        if any(network.prefixlen == 0 for network in networks):
+            raise ValueError("every address at once would let anybody say who they are")
+        return ",".join(map(str, networks))
+
+    @model_validator(mode="after")
+    def _whole_tls(self) -> Self:
+        if (self.tls_cert is None) is not (self.tls_key is None):
+            raise ValueError("FRONTALIS_TLS_CERT and FRONTALIS_TLS_KEY go together")
+        return self
 
     @model_validator(mode="after")
     def _no_blind_check(self) -> Self:

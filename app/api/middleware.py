@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import traceback
 from typing import Final
@@ -14,8 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.limiter import Limits, client_of
 from app.api.metrics import Metrics
 from app.api.problems import problem
-from app.errors import BodyTooLarge, FrontalisError, RateLimited
+from app.errors import BodyTooLarge, FrontalisError, RateLimited, TooSlow
 from app.store.ids import uuid7
+
+BODY_SECONDS: Final = 30.0
+BODY_RATE: Final = 64 * 2**10
+"""Bytes a second that a client must manage after that."""
 
 _PAGE: Final = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
@@ -27,8 +32,10 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_OVER_TLS: Final = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class Edge:
@@ -52,7 +59,7 @@ class Edge:
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
                 headers["Content-Security-Policy"] = _PAGE
-                for name, value in _HEADERS.items():
+                for name, value in (_HEADERS | (_OVER_TLS if scope["scheme"] == "https" else {})).items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -60,7 +67,7 @@ class Edge:
             self._limits.knock(client_of(scope))
             _require_small(Headers(scope=scope), self._max_body)
             await self._app(scope, _bounded(receive, self._max_body), sending)
-        except (RateLimited, BodyTooLarge) as refusal:
+        except (RateLimited, BodyTooLarge, TooSlow) as refusal:
             await problem(request_id, refusal)(scope, receive, sending)
         except Exception as error:
             # The text of a foreign exception may hold anything: its type and place must do.
@@ -94,13 +101,23 @@ def _require_small(headers: Headers, limit: int) -> None:
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:
-    """Counts what arrives: a body without a length, or with a false one, ends at the limit too."""
-    seen = 0
+    """Counts what arrives: a body without a length, or with a false one, ends at the limit too.
+
+    And one that trickles ends when its time is up: ``BODY_SECONDS``, and one more for each ``BODY_RATE`` bytes.
+    """
+    seen, whole, started = 0, False, time.monotonic()
 
     async def receiving() -> Message:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, whole
+        if whole:  # what comes after the body is the client's going away, for which a stream may wait all day
+            return await receive()
+        try:
+            left = started + BODY_SECONDS + seen / BODY_RATE - time.monotonic()
+            message = await asyncio.wait_for(receive(), max(0.0, left))
+        except TimeoutError:
+            raise TooSlow from None
         seen += len(message.get("body", b""))
+        whole = not message.get("more_body", False)
         if seen > limit:
             raise _refusal(limit)
         return message
