@@ -131,6 +131,12 @@ class StoreError(FrontalisError):
 # --- requests -------------------------------------------------------------------------------------
 
 
+class SpectrumUnavailable(FrontalisError):
+    """Infrared was asked for and the model has no network for it."""
+
+    code, status, title = "SPECTRUM_UNAVAILABLE", 422, "This server's model has no infrared network"
+
+
 class RequestError(FrontalisError):
     code, status, title = "BAD_REQUEST", 422, "The request is not valid"
 

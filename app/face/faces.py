@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+Spectrum = Literal["visible", "infrared"]
+"""What a face was seen by, and so which of the two networks embedded it. Both embed into one space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ class Face:
     frontalized: NDArray[np.float32] = field(repr=False)
     attributes: Attributes = Attributes()
     occlusion: Occlusion | None = None
+    spectrum: Spectrum = "visible"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import WeightsError
+from app.errors import SpectrumUnavailable, WeightsError
 from app.face.align import template
-from app.face.extract import CPU_BATCH, GPU_BATCH, NetworkExtractor
+from app.face.extract import CPU_BATCH, GPU_BATCH, Extractor, NetworkExtractor
+from app.face.faces import Spectrum
 from app.face.nets.edgenext import EdgeNeXt, WithMap
 from app.face.nets.infrared import InfraredEntry, InfraredExtractor
 from app.face.runtime import FromPixels, Runtime, run_with
 from app.face.weights import CARD, ModelCard, load_part, read_card
-
-Spectrum = Literal["visible", "infrared"]
-"""What a face was seen by, and so which of the two networks embedded it. Both embed into one space."""
 
 Asked = Literal["visible", "infrared", "auto"]
 
@@ -38,6 +37,55 @@ def decide(asked: Asked, crop: NDArray[np.uint8]) -> Spectrum:
     if asked != "auto":
         return asked
     return "infrared" if is_colourless(crop) else "visible"
+
+
+class Networks:
+    """The visible network, and the infrared one where there is one: loaded when a face first needs it. Thread safe."""
+
+    def __init__(self, visible: Extractor, infrared: Callable[[], Extractor] | None = None) -> None:
+        self._visible, self._load = visible, infrared
+        self._infrared: Extractor | None = None
+        self._lock = Lock()
+
+    def spectra(self, asked: Asked, crops: Sequence[NDArray[np.uint8]]) -> list[Spectrum]:
+        """What each aligned crop is taken for. Without an infrared network ``auto`` is always visible.
+
+        Raises ``SpectrumUnavailable`` for infrared without the network.
+        """
+        if self._load is None:
+            if asked == "infrared":
+                raise SpectrumUnavailable
+            return ["visible"] * len(crops)
+        return [decide(asked, crop) for crop in crops]
+
+    def look(
+        self, crops: NDArray[np.uint8], spectra: Sequence[Spectrum]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Embeddings [n, width] and last maps (or None), each row by the network of its spectrum."""
+        dark = np.array([one == "infrared" for one in spectra], np.bool_)
+        if not dark.any():
+            return self._visible.look(crops)
+        seen, maps = self._dark().look(crops[dark])
+        if dark.all():
+            return seen, maps
+        others, other_maps = self._visible.look(crops[~dark])
+        return _merged(dark, seen, others), None if maps is None or other_maps is None else _merged(
+            dark, maps, other_maps
+        )
+
+    def _dark(self) -> Extractor:
+        with self._lock:
+            if self._infrared is None:
+                if self._load is None:
+                    raise SpectrumUnavailable
+                self._infrared = self._load()
+            return self._infrared
+
+
+def _merged(here: NDArray[np.bool_], some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    out = np.empty((len(here), *some.shape[1:]), np.float32)
+    out[here], out[~here] = some, others
+    return out
 
 
 def find_infrared(extractor: str, folders: Iterable[Path]) -> ModelCard | None:
