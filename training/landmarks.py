@@ -29,8 +29,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from app.face.nets.refiner import DEGREES, OUTPUTS, SIDE, Refiner, landmarks_of, points_matrix, pose_of
+from app.face.align import CROP_SIZE
+from app.face.nets.refiner import DEGREES, OUTPUTS, SHAPE, SIDE, Refiner, landmarks_of, points_matrix, pose_of
+from app.face.refine import LOOKS
 from app.face.weights import write_card
+from training.aligned_crop import crop_error
 from training.data import negatives, regions
 from training.export import save_weights
 from training.shaken_crops import UNIT, Shake, negative, sample, shaken_box
@@ -113,9 +116,10 @@ def batch_of(
 
 
 def loss_of(outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-    """Three terms, each about 0.1 at the end of training; a crop that misses the face counts for the score only.
+    """Four terms, each about 0.1 at the end of training; a crop that misses the face counts for the score only.
 
-    ``points``: wing loss (Feng et al. 2018, eq. 5; w 0.1, eps 0.02 crop sides); ``pose``: L1 in ``DEGREES``,
+    ``points``: wing loss (Feng et al. 2018, eq. 5; w 0.1, eps 0.02 crop sides); ``crop``: the error of what the
+    points align, at most half its side; ``pose``: L1 in ``DEGREES``,
     pitch and roll by cos(yaw)^2, since at profile their labels cannot tell them apart; ``score``: cross entropy.
     """
     face = targets[:, 13]
@@ -123,12 +127,20 @@ def loss_of(outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
     wide, curve = 0.1, 0.02
     corner = wide - wide * float(np.log1p(wide / curve))
     wing = torch.where(error < wide, wide * torch.log1p(error / curve), error - corner).mean(dim=1)
+    shape = torch.tensor(SHAPE, dtype=torch.float32, device=outputs.device)
+    found, labelled = (rows[:, :10].float().reshape(-1, 5, 2) + shape for rows in (outputs, targets))
+    crop = crop_error(found, labelled).clamp(max=0.5)
     angles = (outputs[:, 10:13] - targets[:, 10:13]).abs()
     apart = torch.cos(torch.deg2rad(targets[:, 10] * DEGREES)).square()
     pose = (angles[:, 0] + apart * (angles[:, 1] + angles[:, 2])) / 3
     score = torch.nn.functional.binary_cross_entropy_with_logits(outputs[:, 13], face)
     count = face.sum().clamp(min=1)
-    return {"points": 10 * (wing * face).sum() / count, "pose": (pose * face).sum() / count, "score": score}
+    return {
+        "points": 10 * (wing * face).sum() / count,
+        "crop": 10 * (crop * face).sum() / count,
+        "pose": (pose * face).sum() / count,
+        "score": score,
+    }
 
 
 def share_of_rate(done: float, rise: float = 0.05) -> float:
@@ -138,8 +150,9 @@ def share_of_rate(done: float, rise: float = 0.05) -> float:
 
 def errors(
     network: Refiner, faces: Faces, shake: Shake, passes: int, seed: int = 0
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean point error [n] in units of the box's mean side, and errors of yaw, pitch, roll [n, 3] in degrees.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Mean point error [n] in units of the box's mean side, error of the aligned crop [n] in pixels of 112, and errors
+    of yaw, pitch, roll [n, 3] in degrees.
 
     Each face is looked for once in a box shaken by ``seed``, then ``passes - 1`` times in crops aligned by
     the points so far.
@@ -159,23 +172,26 @@ def errors(
                 outputs[part] = network(torch.from_numpy(crops)).numpy()
         found = landmarks_of(outputs, matrices)
     distance = np.linalg.norm(found - faces.points, axis=2).mean(axis=1) / UNIT
-    return distance.astype(np.float64), np.abs(pose_of(outputs, matrices) - faces.pose).astype(np.float64)
+    crop = CROP_SIZE * crop_error(torch.from_numpy(found), torch.from_numpy(faces.points)).numpy()
+    turns = np.abs(pose_of(outputs, matrices) - faces.pose)
+    return distance.astype(np.float64), crop.astype(np.float64), turns.astype(np.float64)
 
 
 def table(network: Refiner, faces: Faces, shake: Shake) -> str:
-    """Rows by abs(yaw): faces, point error in per cent of the box's mean side by passes, angle errors in degrees."""
+    """Rows by abs(yaw): faces; point error in per cent of the box's mean side, first look and last; error of the
+    aligned crop in pixels, mean and 95th percentile; angle errors in degrees."""
     network.eval()
-    once, _ = errors(network, faces, shake, 1)
-    twice, angles = errors(network, faces, shake, 2)
-    lines = ["abs(yaw)    faces  once %  twice %  yaw  pitch  roll"]
+    first, _, _ = errors(network, faces, shake, 1)
+    last, crop, angles = errors(network, faces, shake, LOOKS)
+    lines = ["abs(yaw)    faces  first %  last %  crop  95 %  yaw  pitch  roll"]
     bands = by_yaw(faces.pose)
     for (low, high), band in zip(pairwise(YAW_EDGES), bands, strict=True):
         if not len(band):
             continue
         yaw, pitch, roll = angles[band].mean(axis=0)
         lines.append(
-            f"{low:3.0f}-{high:3.0f}  {len(band):8d}  {100 * once[band].mean():6.2f}  {100 * twice[band].mean():7.2f}"
-            f"  {yaw:3.1f}  {pitch:5.1f}  {roll:4.1f}"
+            f"{low:3.0f}-{high:3.0f}  {len(band):8d}  {100 * first[band].mean():7.2f}  {100 * last[band].mean():6.2f}"
+            f"  {crop[band].mean():4.2f}  {np.percentile(crop[band], 95):4.1f}  {yaw:3.1f}  {pitch:5.1f}  {roll:4.1f}"
         )
     return "\n".join(lines)
 
