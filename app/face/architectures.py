@@ -10,6 +10,7 @@ from torch import nn
 from app.errors import WeightsError
 from app.face.nets.age import AgeSeparation
 from app.face.nets.edgenext import EdgeNeXt
+from app.face.nets.facial_parameters import FacialParameters
 from app.face.nets.heads import Frontalizer
 from app.face.nets.infrared import InfraredEntry
 from app.face.nets.mobilefacenet import MobileFaceNet
@@ -20,6 +21,7 @@ from app.face.nets.resnet import ResNet
 ARCHITECTURES: Final[Mapping[str, Callable[..., nn.Module]]] = {
     "age_separation": AgeSeparation,
     "edgenext": EdgeNeXt,
+    "facial_parameters": FacialParameters,
     "frontalizer": Frontalizer,
     "infrared_entry": InfraredEntry,
     "mobilefacenet": MobileFaceNet,

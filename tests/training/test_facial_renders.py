@@ -1,0 +1,161 @@
+"""The renderer's geometry, the fit to photographs, and the sets on disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.face.align import similarity, template
+from app.face.nets.facial_parameters import DEGREES, FIRST_UNIT, MARGIN, OUTPUTS, SIDE
+from tests.training.ball import ball
+from training import render_sets
+from training.face_model import CLASSES, IDENTITY, FaceModel
+from training.facial_batches import batch_of, mirrored
+from training.paint import draw_paint
+from training.redrawn import IGNORED, MESH_POINTS, Fit, fit, redraw
+from training.render import (
+    OVERSAMPLING,
+    Parameters,
+    base_light,
+    base_parameters,
+    draw_parameters,
+    posed,
+    rasterised,
+    render,
+    rotation,
+)
+from training.render_sets import draw_set, load_set
+
+
+@pytest.fixture(scope="module")
+def model() -> FaceModel:
+    return ball()
+
+
+angles = st.floats(-80, 80)
+
+
+@given(angles, angles, angles)
+def test_angles_go_into_a_rotation_and_back(yaw: float, pitch: float, roll: float) -> None:
+    turn = rotation(yaw, pitch, roll)
+    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-5)
+    nothing = np.zeros(0, np.float32)
+    read = Fit(nothing, nothing, nothing, 1.0, turn, nothing, 0.0).angles
+    assert read == pytest.approx((yaw, pitch, roll), abs=0.01)
+
+
+@pytest.mark.parametrize(("angle", "axis"), [("yaw", 0), ("pitch", 1)])
+def test_the_nose_goes_right_with_yaw_and_down_with_pitch(model: FaceModel, angle: str, axis: int) -> None:
+    tip = model.landmarks[30]
+    _, before = posed(model.mean, base_parameters(model), 80)
+    _, after = posed(model.mean, replace(base_parameters(model), **{angle: 20.0}), 80)
+    assert (after - before)[tip, axis] > 1
+
+
+def test_roll_leans_to_the_pictures_right(model: FaceModel) -> None:
+    top = int(model.mean[:, 1].argmax())
+    _, plane = posed(model.mean, replace(base_parameters(model), roll=20.0), 80)
+    assert plane[top, 0] > 1
+
+
+def test_a_render_lies_in_its_crop_as_an_aligned_photograph_does(model: FaceModel) -> None:
+    ground = np.zeros((SIDE * OVERSAMPLING, SIDE * OVERSAMPLING, 3), np.float32)
+    paint = draw_paint(np.random.default_rng(0), model)
+    for seed in range(8):
+        parameters = draw_parameters(np.random.default_rng(seed), model)
+        drawn = render(model, replace(parameters, yaw=parameters.yaw / 4), paint, base_light(), ground)
+        again = similarity(drawn.points, template(SIDE, MARGIN))
+        np.testing.assert_allclose(again, [[1, 0, 0], [0, 1, 0]], atol=0.01)
+        assert drawn.image.shape == (SIDE, SIDE, 3)
+        assert drawn.labels[SIDE // 4, SIDE // 4] not in (CLASSES.index("background"), IGNORED)
+
+
+def test_a_triangle_covers_its_pixels_with_its_colour_and_near_hides_far() -> None:
+    square = np.array([[8, 8], [8, 24], [24, 8], [24, 24]], np.float32)
+    plane, depth = np.concatenate([square, square + 8]), np.repeat(np.array([50, 60], np.float32), 4)
+    values = np.repeat(np.array([[1, 0, 0], [0, 1, 0]], np.float32), 4, axis=0)
+    triangles = np.array([[0, 1, 2], [1, 3, 2], [4, 5, 6], [5, 7, 6]], np.int32)
+    picture, _ = rasterised(plane, depth, triangles, values, np.zeros((40, 40, 3), np.float32))
+    np.testing.assert_allclose(picture[12, 12], [1, 0, 0], atol=1e-5)
+    np.testing.assert_allclose(picture[20, 20], [1, 0, 0], atol=1e-5)
+    np.testing.assert_allclose(picture[28, 28], [0, 1, 0], atol=1e-5)
+    np.testing.assert_allclose(picture[36, 4], 0)
+
+
+def test_y_is_laid_out_as_the_network_answers_it(model: FaceModel) -> None:
+    parameters = replace(draw_parameters(np.random.default_rng(0), model), yaw=45.0, pitch=-9.0)
+    y = parameters.vector()
+    assert y.shape == (OUTPUTS,)
+    assert y[IDENTITY : IDENTITY + 2] == pytest.approx([-9 / DEGREES, 45 / DEGREES])
+    np.testing.assert_array_equal(y[FIRST_UNIT:], parameters.units)
+    assert base_parameters(model).vector().any() == np.False_
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 10**6), st.floats(-40, 40), st.floats(-20, 20), st.floats(-20, 20), st.floats(4, 7))
+def test_a_fit_finds_the_pose_it_was_drawn_in(seed: int, yaw: float, pitch: float, roll: float, scale: float) -> None:
+    model = ball()
+    rng = np.random.default_rng(seed)
+    identity = np.zeros(IDENTITY, np.float32)
+    identity[:10] = rng.normal(0, 0.7, 10)
+    mesh = np.zeros((478, 3))
+    shape = model.shape(identity, np.zeros(23, np.float32))[model.landmarks]
+    at = scale * shape @ rotation(yaw, pitch, roll).T
+    mesh[MESH_POINTS] = at * (1, -1, -1) + (64, 70, 0)
+    found = fit(model, mesh)
+    assert found.angles == pytest.approx((yaw, pitch, roll), abs=3)
+    assert found.error < 1.0
+    assert found.units.min() >= 0
+    assert found.units.max() <= 1
+
+
+def test_a_redrawn_photograph_keeps_its_ground_and_says_where_nobody_knows(model: FaceModel) -> None:
+    rng = np.random.default_rng(0)
+    crop = np.full((128, 128, 3), (10, 200, 30), np.uint8)
+    nothing = Parameters(*(np.zeros(n, np.float32) for n in (IDENTITY, 23, len(model.other_names))), 0, 0, 0)
+    fitted = Fit(
+        nothing.identity, nothing.units, nothing.others, 5.0, rotation(0, 0, 0), np.array([64, -70, 0], np.float32), 0.0
+    )
+    image, labels, y = redraw(rng, model, crop, fitted, draw_paint(rng, model))
+    assert (labels == IGNORED).any()
+    assert (labels == CLASSES.index("face")).any()
+    assert y.shape == (OUTPUTS,)
+    np.testing.assert_allclose(image.reshape(-1, 3).mean(axis=0), (10, 200, 30), atol=40)
+
+
+def test_sets_go_on_where_they_stood_and_are_the_same_again(
+    model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render_sets, "CHUNK", 8)
+    draw_set("varied", 16, model, tmp_path)
+    draw_set("held_out", 8, model, tmp_path)
+    first = load_set("varied", tmp_path)
+    assert len(first) == 16
+    assert len(np.unique(first.y[:, :IDENTITY], axis=0)) == 2
+    kept = (tmp_path / "varied-0001.npz").stat().st_mtime_ns
+    (tmp_path / "varied-0000.npz").unlink()
+    draw_set("varied", 16, model, tmp_path)
+    again = load_set("varied", tmp_path)
+    assert (tmp_path / "varied-0001.npz").stat().st_mtime_ns == kept
+    np.testing.assert_array_equal(again.images, first.images)
+    np.testing.assert_array_equal(again.y, first.y)
+    assert not np.isin(load_set("held_out", tmp_path).y[:, 0], first.y[:, 0]).any()
+
+
+def test_mirrors_undo_themselves(model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render_sets, "CHUNK", 8)
+    draw_set("base", 8, model, tmp_path)
+    drawn = load_set("base", tmp_path)
+    image, labels, y = mirrored(*mirrored(drawn.images[0], drawn.labels[0], drawn.y[0]))
+    np.testing.assert_array_equal(image, drawn.images[0])
+    np.testing.assert_array_equal(labels, drawn.labels[0])
+    np.testing.assert_array_equal(y, drawn.y[0])
+    batch = batch_of(drawn, drawn, 6, (0, 0))
+    assert batch["images"].shape == (6, 3, SIDE, SIDE)
+    assert batch["known"][3:].sum() == 0
+    assert set(np.unique(batch["labels"])) <= {*range(len(CLASSES)), IGNORED}

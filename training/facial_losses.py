@@ -1,0 +1,130 @@
+"""The losses of method B, each as its page states it. Pure.
+
+y is [n, 269]: identity (244), pitch and yaw, units (23). I2 = G(a_id, a_au), I3 = G(base id, a_au),
+I4 = G(a_id, base expression), where the base face is neutral and frontal, so that its y is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from app.face.nets.facial_parameters import FacialParameters
+from training.face_model import CLASSES, IDENTITY
+from training.redrawn import IGNORED
+
+Maps = tuple[Tensor, Tensor, Tensor]
+Imitate = Callable[[Tensor], Tensor]
+"""G: y [n, 269] to pictures [n, 3, s, s] normalised as ``Parsing.parse`` takes them."""
+Recognise = Callable[[Tensor], Tensor]
+"""F_reg: such pictures to embeddings [n, width]."""
+
+MOUTH: Final = tuple(CLASSES.index(name) for name in ("upper_lip", "teeth", "lower_lip"))
+
+RARE: Final = torch.tensor([0.5, 2, 2, 4, 4, 1, 2, 2, 2, 0.5, 0.7])
+"""What a class counts in the parsing loss: eyes and brows are few pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Of the terms of L; ``loop`` weighs L_lp, ``gbi`` is its inner g. Zero leaves a term out."""
+
+    content: float = 1.0
+    identity: float = 0.5
+    parameters: float = 0.002
+    loop: float = 1.0
+    gbi: float = 1.0
+    mouth: float = 0.5
+
+
+def supervised(
+    y: Tensor, logits: Tensor, true: Tensor, labels: Tensor, known: Tensor, mode: Tensor
+) -> dict[str, Tensor]:
+    """Of renders, whose parameters and classes are exact. ``mode`` [244] says how much each identity number shows."""
+    units = F.smooth_l1_loss(y[:, IDENTITY + 2 :], true[:, IDENTITY + 2 :], beta=0.1)
+    angles = F.smooth_l1_loss(y[:, IDENTITY : IDENTITY + 2], true[:, IDENTITY : IDENTITY + 2], beta=0.1)
+    wrong = ((y[:, :IDENTITY] - true[:, :IDENTITY]) ** 2 * mode).mean(dim=1, keepdim=True)
+    identity = (known * wrong).sum() / known.sum().clamp(min=1)
+    parsing = F.cross_entropy(logits, labels, RARE.to(logits.device, logits.dtype), ignore_index=IGNORED)
+    return {"units": 10 * units, "angles": 5 * angles, "identity": 0.5 * identity, "parsing": 0.5 * parsing}
+
+
+def swapped(y: Tensor) -> tuple[Tensor, Tensor]:
+    """y of I3 (base identity) and of I4 (base expression, which includes the base pose)."""
+    base = torch.zeros_like(y)
+    gbi = torch.cat([base[:, :IDENTITY], y[:, IDENTITY:]], dim=1)
+    gbe = torch.cat([y[:, :IDENTITY], base[:, IDENTITY:]], dim=1)
+    return gbi, gbe
+
+
+def content(of_i2: Maps, of_picture: Maps) -> Tensor:
+    """L_ct: the maps carry the parsing's attention already."""
+    terms = [F.l1_loss(one, other) for one, other in zip(of_i2, of_picture, strict=True)]
+    return torch.stack(terms).sum()
+
+
+def identity(of_i4: Tensor, of_picture: Tensor) -> Tensor:
+    """L_id = 1 - cos."""
+    return (1 - F.cosine_similarity(of_i4, of_picture, dim=1)).mean()
+
+
+def parameters(y: Tensor) -> Tensor:
+    """L_pr, the squared distance from the base face, summed over y."""
+    return (y**2).sum(dim=1).mean()
+
+
+def loop(again_gbe: Tensor, gbe: Tensor, again_gbi: Tensor, gbi: Tensor, g: float) -> Tensor:
+    """L_lp: what R reads from I4 and I3 is what they were drawn from."""
+    return F.l1_loss(again_gbe, gbe) + g * F.l1_loss(again_gbi, gbi)
+
+
+def mouth(maps: Maps, logits: Tensor, base_maps: Maps, base_logits: Tensor) -> Tensor:
+    """L_adv: the mouth of I4 is as closed as the base face's."""
+    terms = [
+        F.l1_loss(_at_mouth(one, logits), _at_mouth(other, base_logits).expand_as(one))
+        for one, other in zip(maps, base_maps, strict=True)
+    ]
+    return torch.stack(terms).sum()
+
+
+def _at_mouth(features: Tensor, logits: Tensor) -> Tensor:
+    share = logits.softmax(dim=1)[:, list(MOUTH)].sum(dim=1, keepdim=True)
+    return features * F.adaptive_avg_pool2d(share, features.shape[-1])
+
+
+def unlabelled(
+    network: FacialParameters,
+    imitate: Imitate,
+    recognise: Recognise,
+    pictures: Tensor,
+    embeddings: Tensor,
+    weights: Weights,
+) -> dict[str, Tensor]:
+    """The five terms, weighted, on photographs [n, 3, s, s] (normalised) whose F_reg is ``embeddings``."""
+    whole, maps, _ = network.parsing.parse(pictures)
+    y = network.regressor(whole, maps)
+    gbi, gbe = swapped(y)
+    i2, i3, i4 = imitate(y), imitate(gbi), imitate(gbe)
+    base = imitate(torch.zeros_like(y[:1]))
+    n = len(y)
+    seen, seen_maps, logits = network.parsing.parse(torch.cat([i2, i3, i4, base]))
+
+    def of(start: int, stop: int) -> Maps:
+        first, second, third = seen_maps
+        return first[start:stop], second[start:stop], third[start:stop]
+
+    again = network.regressor(seen[n : 3 * n], of(n, 3 * n))
+    terms = {
+        "content": weights.content * content(of(0, n), maps),
+        "parameters": weights.parameters * parameters(y),
+        "loop": weights.loop * loop(again[n:], gbe.detach(), again[:n], gbi.detach(), weights.gbi),
+        "mouth": weights.mouth * mouth(of(2 * n, 3 * n), logits[2 * n : 3 * n], of(3 * n, 3 * n + 1), logits[3 * n :]),
+    }
+    if weights.identity:
+        terms["identity"] = weights.identity * identity(recognise(i4), embeddings)
+    return terms

@@ -1,0 +1,129 @@
+"""Facial parameters without labels (method B): head pose, action units and shape from renders and bare photographs.
+
+    python -m training.facial_parameters draw FACE_MODEL.npz WORK
+    python -m training.facial_parameters redraw FACE_MODEL.npz WORK --crops CROPS --meshes MESHES [--left-out LISTS]
+    python -m training.facial_parameters warm FACE_MODEL.npz WORK
+    python -m training.facial_parameters imitate WORK
+    python -m training.facial_parameters adapt FACE_MODEL.npz WORK --crops CROPS --meshes MESHES [--leave TERM]
+    python -m training.facial_parameters measure WORK ...
+    python -m training.facial_parameters export WORK/warm FACTS.json app/weights/action-units-NAME
+    python -m training.facial_parameters show IMAGE OUT.png
+    python -m training.facial_parameters transfer IMAGE OUT.png
+
+Each stage goes on where it was interrupted and leaves alone what is finished. ``MESHES`` is what
+``training.landmarker`` wrote for the same crops.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+import cv2
+import torch
+import typer
+
+from app.face.nets.facial_parameters import FacialParameters
+from training import facial_stages
+from training.checkpoint import Run
+from training.face_model import FaceModel, load_face_model
+from training.facial_stages import Schedule
+from training.imitator import Imitator
+from training.photographs import Meshed, meshed, redraw_set
+from training.render_sets import RenderSet, draw_set, load_set
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+N = TypeVar("N", bound=torch.nn.Module)
+
+SETS: Final = ("vggface2_69", "utkface", "celeba_wild", "all_age_faces", "pins105")
+
+Model = Annotated[Path, typer.Argument(help="ICT-FaceKit light as .npz")]
+Work = Annotated[Path, typer.Argument(help="the folder of renders and runs")]
+Crops = Annotated[Path, typer.Option(help="aligned crops that training.data.prepare cut")]
+Meshes = Annotated[Path, typer.Option(help="what training.landmarker wrote")]
+
+
+@app.callback()
+def one_thread() -> None:
+    """One core: a machine that trains beside other work is not taken whole."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+@app.command()
+def draw(model: Model, work: Work, varied: int = 4096, held_out: int = 512, base: int = 2560) -> None:
+    """Draw parameters uniformly and render the three sets."""
+    face = load_face_model(model)
+    for kind, count in (("held_out", held_out), ("varied", varied), ("base", base)):
+        draw_set(kind, count, face, work / "renders")
+
+
+@app.command()
+def redraw(model: Model, work: Work, crops: Crops, meshes: Meshes, left_out: Path | None = None, each: int = 2) -> None:
+    """Draw other expressions over photographs of people who are not held out."""
+    redraw_set(photographs(crops, meshes, False, left_out), each, load_face_model(model), work / "renders")
+
+
+@app.command()
+def warm(
+    model: Model, work: Work, steps: int = 6000, size: int = 32, out: str = "warm", painted_only: bool = False
+) -> None:
+    """F_seg, and R on it, supervised by renders."""
+    torch.manual_seed(1)
+    painted, redrawn, modes = renders(model, work, painted_only)
+    facial_stages.warm_up(FacialParameters(), painted, redrawn, modes, Schedule(steps, size)).run(work / out)
+
+
+@app.command()
+def imitate(work: Work, steps: int = 2500, size: int = 32) -> None:
+    """The imitator G, on the renders of one skin."""
+    torch.manual_seed(1)
+    base = load_set("base", work / "renders")
+    facial_stages.imitate(Imitator(), trained(work / "warm").parsing, base, Schedule(steps, size)).run(
+        work / "imitator"
+    )
+
+
+def photographs(crops: Path, meshes: Path, testing: bool, left_out: Path | None = None) -> list[Meshed]:
+    """Of every set that has a mesh file: the people held out, or the others without those of ``left_out`` lists."""
+    parts = []
+    for name in SETS:
+        if not (meshes / f"{name}.npz").exists():
+            continue
+        out = (left_out / f"{name}.txt").read_text(encoding="utf-8").splitlines() if left_out else []
+        parts.append(meshed(name, crops, meshes, testing, frozenset(out)))
+    return parts
+
+
+def renders(model: Path, work: Path, painted_only: bool = False) -> tuple[RenderSet, RenderSet | None, torch.Tensor]:
+    """The painted set, the redrawn one where it was made, and what each identity number counts."""
+    there = not painted_only and any((work / "renders").glob("redrawn-*.npz"))
+    redrawn = load_set("redrawn", work / "renders") if there else None
+    return load_set("varied", work / "renders"), redrawn, modes_of(load_face_model(model))
+
+
+def modes_of(face: FaceModel) -> torch.Tensor:
+    return facial_stages.visibility(face.identity)
+
+
+def trained(folder: Path) -> FacialParameters:
+    """The network of a run. Raises ``FileNotFoundError`` where there is none."""
+    return _restored(FacialParameters(), folder)
+
+
+def trained_imitator(folder: Path) -> Imitator:
+    """G of a run. Raises ``FileNotFoundError``."""
+    return _restored(Imitator(), folder)
+
+
+def _restored(network: N, folder: Path) -> N:
+    state = Run(folder).load()
+    if state is None:
+        raise FileNotFoundError(f"{folder.name} holds no run")
+    network.load_state_dict(state["network"])
+    return network.eval()
+
+
+if __name__ == "__main__":
+    app()

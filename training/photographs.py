@@ -1,0 +1,109 @@
+"""Photographs for the facial parameters: aligned crops with dense landmarks, people held out, fits and redrawn ones."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from app.face.nets.facial_parameters import SIDE
+from training.data.store import identity
+from training.face_model import FaceModel
+from training.paint import draw_paint
+from training.redrawn import fit, redraw
+from training.render_sets import CHUNK, RenderSet, save_set
+
+WORST_FIT: Final = 2.2
+"""Pixels of a 128 crop; a face whose fit is worse is not drawn over."""
+WIDEST: Final = 40.0
+"""Degrees of yaw beyond which half of the face has no colour to draw with."""
+EYEBALLS: Final = 16
+"""Paints that eyes and mouths of redrawn photographs are taken from."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Meshed:
+    """One set of crops [n, 128, 128, 3] with the landmarker's ``points`` [m, 478, 3] and ``shapes`` [m, 52] 0-1.
+
+    ``rows`` [m] says of which crop; ``yaw`` and ``pitch`` are the pose labeller's, in degrees.
+    """
+
+    name: str
+    crops: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+    points: NDArray[np.float32]
+    shapes: NDArray[np.float32]
+    shape_names: tuple[str, ...]
+    yaw: NDArray[np.float32]
+    pitch: NDArray[np.float32]
+
+
+def held_out(name: str, path: str, people: Mapping[str, str] | None = None) -> bool:
+    """Whether a picture's person is among the tenth that trains nothing: by a hash of the identity, else the path."""
+    who = (people or {}).get(path) or identity(name, path) or path
+    return zlib.crc32(who.encode()) % 10 == 0
+
+
+def meshed(name: str, crops: Path, meshes: Path, testing: bool, left_out: Collection[str] = ()) -> Meshed:
+    """The crops of ``name`` that ``training.landmarker`` found faces in: those held out, or the others."""
+    table = np.load(meshes / f"{name}.npz", allow_pickle=False)
+    lines = [line.split("\t") for line in (crops / f"{name}.tsv").read_text(encoding="utf-8").splitlines()]
+    flat = crops / f"{name}.people.tsv"
+    people = dict(line.split("\t") for line in flat.read_text().splitlines()) if flat.exists() else {}
+    keep = [
+        at
+        for at, row in enumerate(table["rows"])
+        if held_out(name, lines[row][0], people) == testing and lines[row][0] not in left_out
+    ]
+    rows = table["rows"][keep]
+    return Meshed(
+        name,
+        np.load(crops / f"{name}.npy", mmap_mode="r"),
+        rows,
+        table["points"][keep],
+        table["shapes"][keep],
+        tuple(str(n) for n in table["names"]),
+        np.array([lines[row][1] for row in rows], np.float32),
+        np.array([lines[row][2] for row in rows], np.float32),
+    )
+
+
+def small(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Crops [n, 128, 128, 3] at the network's size."""
+    return np.stack([cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for crop in crops])
+
+
+def redraw_set(sets: list[Meshed], each: int, model: FaceModel, folder: Path) -> None:
+    """``each`` redrawn pictures of every photograph whose fit is good, into ``folder/redrawn-NNNN.npz``; resumable."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(4)
+    paints = [draw_paint(rng, model) for _ in range(EYEBALLS)]
+    jobs = [(part, at) for part in sets for at in range(len(part.rows)) if abs(part.yaw[at]) < WIDEST]
+    rng.shuffle(jobs)
+    per_chunk = CHUNK // each
+    for chunk in track(range(-(-len(jobs) // per_chunk)), description="redrawn"):
+        path = folder / f"redrawn-{chunk:04d}.npz"
+        if path.exists():
+            continue
+        seeded = np.random.default_rng((4, chunk))
+        drawn = []
+        for crop, mesh in _taken(jobs[chunk * per_chunk : (chunk + 1) * per_chunk]):
+            fitted = fit(model, mesh)
+            if fitted.error < WORST_FIT:
+                drawn += [
+                    redraw(seeded, model, crop, fitted, paints[seeded.integers(len(paints))]) for _ in range(each)
+                ]
+        images, labels, y = zip(*drawn, strict=True)
+        save_set(path, RenderSet(np.stack(images), np.stack(labels), np.stack(y)))
+
+
+def _taken(jobs: list[tuple[Meshed, int]]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+    for part, at in jobs:
+        yield np.ascontiguousarray(part.crops[part.rows[at]]), part.points[at]
