@@ -23,7 +23,7 @@ from app.api.limiter import Limits
 from app.api.metrics import Metrics
 from app.api.middleware import Edge
 from app.api.pool import Pool
-from app.api.routers import collections, consent, door, keys, operations, recognition, subjects, visits
+from app.api.routers import collections, consent, door, figures, keys, operations, recognition, subjects, visits
 from app.gallery.contract import Gallery
 from app.service.house import opened
 from app.service.index import keep_ready
@@ -35,6 +35,14 @@ from app.store.secret import data_secret
 log = structlog.get_logger("frontalis")
 
 WEB: Final = Path(__file__).parent / "web"
+PAGES: Final = {
+    "/": "index.html",
+    "/docs": "docs.html",
+    "/admin": "admin.html",
+    "/kiosk": "kiosk.html",
+    # A service worker serves pages at and below its own address only, so it has one beside its page.
+    "/kiosk-worker.js": "kiosk-worker.js",
+}
 
 
 def create_app(settings: Settings, engine: Engine | None = None, gallery: Gallery | None = None) -> FastAPI:
@@ -78,12 +86,12 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
     app.state.limits = limits = Limits(settings.rate_limit, settings.address_rate_limit)
     app.add_middleware(Edge, metrics=app.state.metrics, limits=limits, max_body_bytes=settings.max_body_bytes)
     problems.install(app)
-    for part in (recognition, subjects, collections, door, visits, consent, keys, operations):
+    for part in (recognition, subjects, collections, door, visits, consent, figures, keys, operations):
         app.include_router(part.router, dependencies=[Depends(guard)])
     app.mount("/web", StaticFiles(directory=WEB), name="web")
     # Swagger UI from a package: the page works without the internet and tells nobody that it was opened.
     app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]), name="swagger")
-    for path, page in (("/", "index.html"), ("/docs", "docs.html")):
+    for path, page in PAGES.items():
         app.add_api_route(path, _page(WEB / page), methods=["GET", "HEAD"], include_in_schema=False)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -68,6 +68,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "list_keys": _HOUSE,
         "revoke_key": _HOUSE,
         "rotate_key": _HOUSE,
+        "show_threshold": _for("enroll", "identify", "visits"),
         "create_collection": _HOUSE,
         "delete_collection": _for("admin"),
         "change_collection": _for("admin"),

@@ -9,6 +9,7 @@ from typing import Final
 from app.face.thresholds import ThresholdTable, fmr_for_fpir
 from app.service.decision import Limit
 from app.service.parts import Parts
+from app.store import queries
 
 RAREST: Final = 1e-12
 """No threshold is said to keep a false match rate below this."""
@@ -18,6 +19,13 @@ def limit_for_fpir(parts: Parts, subjects: int, fpir: float | None = None) -> Li
     """For one search among ``subjects``. ``fpir`` None: the setting."""
     wanted = parts.settings.fpir if fpir is None else fpir
     return _limit(parts, max(RAREST, fmr_for_fpir(wanted, subjects)), subjects)
+
+
+def limit_now(parts: Parts, collection: str, fpir: float | None = None) -> Limit:
+    """For one search in the collection as it is. Raises ``CollectionNotFound``."""
+    with parts.database.reading() as session:
+        row = queries.collection_named(session, collection)
+        return limit_for_fpir(parts, queries.count_subjects(session, row.id), fpir)
 
 
 def limit_for_fmr(parts: Parts, fmr: float | None = None) -> Limit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,23 +10,12 @@ import numpy as np
 import pytest
 
 from tests.doubles import encode, photo, picture
+from tests.web.conftest import CHROMIUM, FLAGS
 
 pytestmark = pytest.mark.slow
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]
 HOSTILE = "<img src=x onerror=alert(1)> Ada"
 MATCH_COLOUR = (0x35, 0xD6, 0x92)
 SIDE = 96

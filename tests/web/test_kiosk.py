@@ -1,0 +1,307 @@
+"""The kiosk in a real browser, with a made-up camera and an engine that is told who stands in front of it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from numpy.typing import NDArray
+
+from app.face.faces import Detection, Face, Picture, Pose, Quality
+from app.main import create_app
+from app.settings import Settings
+from tests.doubles import FakeEngine, encode, photo
+from tests.web.conftest import CHROMIUM, FLAGS
+
+pytestmark = pytest.mark.slow
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+STILL = np.random.default_rng(0).integers(0, 256, (45, 80, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+"""What the camera shows: sharp, lit and still, as the page asks before it sends anything."""
+HOSTILE = "<img src=x onerror=alert(1)> Ada"
+
+
+class Stage(FakeEngine):
+    """Whoever ``people`` names is in view, whatever the camera shows: (person, share of the width, yaw)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.people: Sequence[tuple[int, float, float]] = ()
+        self.lock = threading.Lock()
+
+    def enter(self, *people: int, near: float = 0.3, yaw: float = 0.0) -> None:
+        with self.lock:
+            self.people = [(person, near, yaw) for person in people]
+
+    def pictures(self, images: Sequence[NDArray[np.uint8]], attributes: frozenset[str] = frozenset()) -> list[Picture]:
+        # Enrolment by a test sends coloured squares, the camera something larger.
+        return [self._picture(image) if len(image) < 100 else self._view(image) for image in images]
+
+    def _view(self, image: NDArray[np.uint8]) -> Picture:
+        with self.lock:
+            people = self.people
+        faces = tuple(self._seen(image, *one, place) for place, one in enumerate(people))
+        size = (image.shape[1], image.shape[0])
+        return Picture(faces, size, size, {"detect": 1.0})
+
+    def _seen(self, image: NDArray[np.uint8], person: int, near: float, yaw: float, place: int) -> Face:
+        height, width = image.shape[:2]
+        # A frame shows the visitor alone: it is cut around the face.
+        near = near if width / height > 1.2 else 0.33
+        side = near * min(width, height)
+        left, top = width / 2 - side / 2 + place * 1.5 * side, height / 2 - side / 2
+        vector = self.frontalize(_vector(self, person)[None])[0]
+        points = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32) * side
+        return Face(
+            Detection((left, top, left + side, top + side), points + np.float32([left, top]), 0.99),
+            Pose(yaw, 0.0, 0.0),
+            Quality(80.0, 90.0, 90.0, 90.0, 90.0, 60.0),
+            _vector(self, person),
+            vector,
+        )
+
+
+def _vector(engine: FakeEngine, person: int) -> NDArray[np.float32]:
+    own = np.random.default_rng(person).normal(size=engine.width)
+    return np.asarray(own / np.linalg.norm(own), np.float32)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def app(tmp_path: Path, stage: Stage) -> FastAPI:
+    return create_app(Settings(data_dir=tmp_path, threads=2, log_level="error"), stage)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    film = tmp_path_factory.mktemp("camera") / "still.mjpeg"
+    film.write_bytes(encode(STILL, "JPEG") * 3)
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(
+            executable_path=CHROMIUM, args=[*FLAGS, f"--use-file-for-fake-video-capture={film}"]
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def context(browser: Any, address: str) -> Iterator[Any]:
+    opened = browser.new_context(base_url=address, viewport={"width": 1180, "height": 820}, locale="en-GB")
+    opened.set_default_timeout(20_000)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context: Any) -> Iterator[Any]:
+    wrong: list[str] = []
+    page = context.new_page()
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda told: wrong.append(told.text) if _unexpected(told) else None)
+    yield page
+    page.close()
+    assert wrong == []
+
+
+def _unexpected(told: Any) -> bool:
+    # Chromium reports refusals and a network that is gone as errors, and both are part of the tests.
+    return told.type == "error" and not re.search(
+        r"status of (4\d\d|503)|ERR_INTERNET_DISCONNECTED|ERR_FAILED", told.text
+    )
+
+
+def until(page: Any, state: str) -> None:
+    page.wait_for_function("state => document.body.dataset.state === state", arg=state)
+
+
+def enrol(page: Any, person: int, name: str) -> str:
+    """A subject of that face; answers its id."""
+    files = {"name": name, "images": {"name": "a.png", "mimeType": "image/png", "buffer": photo(person)}}
+    answer = page.request.post("/enroll", multipart=files)
+    assert answer.status == 201, answer.text()
+    subject: str = answer.json()["subject_id"]
+    return subject
+
+
+def visits(page: Any, **query: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = page.request.get("/visits", params=query).json()["visits"]
+    return found
+
+
+def touch(page: Any) -> None:
+    page.get_by_role("button", name="Sign in with my face").click()
+
+
+def test_a_visitor_is_guided_greeted_and_seen_out(page: Any, stage: Stage) -> None:
+    enrol(page, 3, HOSTILE)
+    page.goto("/kiosk")
+    until(page, "waiting")
+    assert visits(page, decision="any") == [], "nobody asked yet"
+    stage.enter(3, near=0.1)
+    touch(page)
+    page.get_by_role("heading", name="Come closer").wait_for()
+    assert visits(page, decision="any") == [], "not near enough to be looked for"
+    stage.enter(3, 9)
+    page.locator("#several").get_by_text("Several people in view").wait_for()
+    until(page, "welcome")
+    assert page.locator("#headline").inner_text() == f"Welcome, {HOSTILE}"
+    assert page.locator("main img").count() == 0
+    (visit,) = visits(page)
+    assert (visit["name"], visit["frames"], visit["method"]) == (HOSTILE, 3, "face")
+
+    page.get_by_role("button", name="Done").click()
+    until(page, "waiting")
+    touch(page)
+    until(page, "already")
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    until(page, "waiting")
+    page.get_by_role("button", name="Sign out with my face").click()
+    until(page, "goodbye")
+    assert visits(page)[0]["checked_out_at"]
+
+
+def test_a_visitor_registers_by_themselves(page: Any, stage: Stage) -> None:
+    rules = {"fields": [{"name": "company", "label": "Company <b>", "kind": "text", "required": True}]}
+    page.request.patch("/collections/default", data={"door": rules})
+    page.request.post("/consent/texts", data={"texts": {"en": "We measure <i>faces</i>.\n\nYou may refuse."}})
+    stage.enter(5)
+    page.goto("/kiosk")
+    page.get_by_role("button", name="Register").click()
+    page.get_by_text("We measure <i>faces</i>.").wait_for()
+    page.get_by_role("button", name="I agree").click()
+    page.get_by_label("Name", exact=True).fill(HOSTILE)
+    page.get_by_role("button", name="Next").click()
+    page.get_by_text("Please fill this in.").wait_for()
+    page.get_by_label("Company <b>").fill("Analytical Engines")
+    page.get_by_role("button", name="Next").click()
+    for turn, yaw, done in (("front", 0, 1), ("left", 20, 2), ("right", -20, 3)):
+        page.wait_for_function("turn => document.body.dataset.turn === turn", arg=turn)
+        stage.enter(5, yaw=yaw)
+        if done < 3:
+            page.locator("#body [data-state=done]").nth(done - 1).wait_for()
+    until(page, "registered")
+    assert page.locator("#headline").inner_text() == f"Thank you, {HOSTILE}"
+    (visit,) = visits(page)
+    subject = page.request.get(f"/subjects/{visit['subject_id']}").json()
+    assert (subject["name"], subject["metadata"]) == (HOSTILE, {"company": "Analytical Engines"})
+    assert len(subject["templates"]) == 3
+    (consent,) = page.request.get(f"/subjects/{visit['subject_id']}/consent").json()["consents"]
+    assert (consent["version"], consent["how"]) == (1, "kiosk")
+
+    page.get_by_role("button", name="Done").click()
+    until(page, "waiting")
+    touch(page)
+    until(page, "already")
+
+
+def test_a_stranger_is_told_what_else_there_is(page: Any, stage: Stage) -> None:
+    enrol(page, 3, "Ada")
+    stage.enter(11)
+    page.goto("/kiosk")
+    until(page, "waiting")
+    touch(page)
+    until(page, "unknown")
+    assert visits(page) == []
+    assert page.get_by_role("button", name="Use a code").is_visible()
+    page.get_by_role("button", name="Ask staff").click()
+    until(page, "staff")
+
+
+def test_without_a_camera_a_code_signs_in(context: Any, page: Any) -> None:
+    """Nobody has to show their face: refused by the visitor, or by the browser."""
+    subject = enrol(page, 3, "Ada")
+    code = page.request.post(f"/subjects/{subject}/codes", data={}).json()["code"]
+    page.add_init_script(
+        "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', 'NotAllowedError'); }"
+    )
+    page.goto("/kiosk")
+    until(page, "refused")
+    page.get_by_role("button", name="Use a code").click()
+    page.get_by_label("Your code or visitor id").fill("not a code")
+    page.keyboard.press("Enter")
+    page.get_by_role("alert").get_by_text("Check it").wait_for()
+    page.get_by_label("Your code or visitor id").fill(code)
+    page.keyboard.press("Enter")
+    until(page, "welcome")
+    assert [one["method"] for one in visits(page)] == ["code"]
+
+
+def test_nothing_is_lost_or_double_when_the_network_goes(context: Any, page: Any, stage: Stage) -> None:
+    subject = enrol(page, 3, "Ada")
+    code = page.request.post(f"/subjects/{subject}/codes", data={}).json()["code"]
+    page.goto("/kiosk")
+    until(page, "waiting")
+    # The service takes the sign-in, but the answer gets lost: the same is sent again.
+    seen: list[str] = []
+
+    def lose_the_first(route: Any) -> None:
+        seen.append(route.request.headers["idempotency-key"])
+        if len(seen) == 1:
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/visits", lose_the_first)
+    stage.enter(3)
+    touch(page)
+    until(page, "welcome")
+    assert len(seen) == 2
+    assert len(set(seen)) == 1
+    assert len(visits(page)) == 1
+    page.unroute("**/visits")
+
+    # Out with the network gone: kept, and sent once it is back.
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    context.set_offline(True)
+    page.get_by_role("button", name="Use a code").click()
+    page.get_by_label("Your code or visitor id").fill(code)
+    page.keyboard.press("Enter")
+    until(page, "kept")
+    page.locator("#link").get_by_text("1 to send").wait_for()
+    assert visits(page, open="true")
+    context.set_offline(False)
+    page.locator("#link[data-state=ready]").get_by_text("Connected", exact=True).wait_for()
+    assert len(visits(page)) == 1
+    assert visits(page, open="true") == []
+
+
+def test_the_kiosk_speaks_chinese_and_works_by_keyboard(page: Any, stage: Stage) -> None:
+    enrol(page, 3, "Ada")
+    stage.enter(3)
+    page.goto("/kiosk")
+    until(page, "waiting")
+    page.get_by_role("button", name="中文").click()
+    page.get_by_role("heading", name="欢迎光临").wait_for()
+    assert page.locator("html").get_attribute("lang") == "zh-CN"
+    page.get_by_role("button", name="刷脸签到").focus()
+    page.keyboard.press("Enter")
+    until(page, "welcome")
+    assert page.locator("#said").get_attribute("aria-live") == "polite"
+    page.reload()
+    page.get_by_role("heading", name="欢迎光临").wait_for()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1180, 820), (820, 1180), (390, 844)])
+def test_the_kiosk_fits_its_screen(page: Any, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto("/kiosk")
+    until(page, "waiting")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    small = page.evaluate(
+        "[...document.querySelectorAll('button')].filter(b => b.offsetParent && b.offsetHeight < 44).map(b => b.id)"
+    )
+    assert small == [], "too small for a finger"
