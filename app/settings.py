@@ -85,6 +85,12 @@ class Settings(BaseSettings):
         description="False-positive identification rate that identify aims at, whatever the size of the collection.",
     )
     fmr: float = Field(default=1e-4, gt=0, lt=1, description="False match rate that verify aims at.")
+    template_age: float = Field(
+        default=5.0,
+        gt=0,
+        le=150,
+        description="Years after which identify calls a template old, where its age is known.",
+    )
     review_factor: float = Field(
         default=10.0,
         ge=1,

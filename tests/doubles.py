@@ -7,6 +7,7 @@ lossy coding), green how far the picture is from the person's own vector, blue t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.face.faces import Detection, Face, Picture, Pose, Quality
+from app.face.spectrum import Asked
 from app.face.thresholds import ThresholdTable
 from app.gallery.contract import Hit
 from app.gallery.faiss import FaissGallery
@@ -60,8 +62,17 @@ class FakeEngine:
         self.model_id, self.turn = model_id, turn
         self.thresholds = ThresholdTable.of([(1e-1, 0.40), (1e-6, 0.60)])
 
-    def pictures(self, images: Sequence[NDArray[np.uint8]], attributes: frozenset[str] = frozenset()) -> list[Picture]:
-        return [self._picture(image) for image in images]
+    def pictures(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        attributes: frozenset[str] = frozenset(),
+        spectrum: Asked = "visible",
+    ) -> list[Picture]:
+        """``infrared`` is answered where it is asked for; nothing else changes."""
+        seen = [self._picture(image) for image in images]
+        if spectrum != "infrared":
+            return seen
+        return [replace(one, faces=tuple(replace(face, spectrum="infrared") for face in one.faces)) for one in seen]
 
     def frontalize(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.roll(embeddings, self.turn, axis=1)

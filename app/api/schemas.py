@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from annotated_types import Len
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,6 +24,8 @@ from pydantic_core import from_json
 
 from app.api.attribute_schemas import ALWAYS, Estimated, EstimatedPublic, Listed
 from app.errors import BadBase64, BadMetadata
+from app.face.faces import Spectrum
+from app.face.spectrum import Asked
 from app.service.decision import Decision
 
 MAX_METADATA_BYTES: Final = 16_384
@@ -92,6 +95,12 @@ Image = Annotated[
 ]
 Cosine = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+When = AwareDatetime | Literal["exif"] | None
+
+_LIGHT: Final[Any] = Field(
+    default="visible",
+    description="What the picture was taken in. `auto` takes a face without colour for infrared, grey photographs too.",
+)
 
 
 class Create(BaseModel):
@@ -114,6 +123,10 @@ class EnrollCreate(Create):
     consent_version: int | None = Field(
         default=None, ge=1, le=1_000_000, description="Of the consent text in force, where the subject agreed to it."
     )
+    spectrum: Asked = _LIGHT
+    captured_at: When = Field(
+        default=None, description="When the pictures were taken; `exif`: what each picture's camera wrote, if it did."
+    )
     consent_how: Literal["staff", "paper"] = Field(default="staff", description="How the consent was given.")
 
 
@@ -124,6 +137,7 @@ class IdentifyCreate(Create):
     threshold: Cosine | None = Field(default=None, description="A cosine of your own instead of `fpir`.")
     fpir: Rate | None = Field(default=None, description="Wanted false-positive identification rate.")
     faces: Literal["all", "largest"] = "all"
+    spectrum: Asked = _LIGHT
     attributes: Estimated = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -141,6 +155,7 @@ class VerifyCreate(Create):
     threshold: Cosine | None = Field(default=None, description="A cosine of your own instead of `fmr`.")
     fmr: Rate | None = Field(default=None, description="Wanted false match rate.")
     faces: Literal["single", "largest"] = "single"
+    spectrum: Asked = _LIGHT
 
     @model_validator(mode="after")
     def _one_other(self) -> VerifyCreate:
@@ -199,6 +214,7 @@ class FacePublic(Public):
     detection_score: float
     pose: PosePublic
     quality: QualityPublic
+    spectrum: Spectrum
 
 
 class ThresholdPublic(Public):
@@ -244,7 +260,8 @@ class EnrolledPublic(Public):
 
 
 class CandidatePublic(Public):
-    """``score`` is a cosine, not a probability. ``margin``: how far above the next subject."""
+    """``score`` is a cosine, not a probability. ``margin``: how far above the next subject. ``template_old``: its
+    picture is known to be older than FRONTALIS_TEMPLATE_AGE."""
 
     subject_id: str
     name: str | None
@@ -253,6 +270,9 @@ class CandidatePublic(Public):
     margin: float | None
     template_id: str
     template_pose: PosePublic
+    template_spectrum: Spectrum
+    template_captured_at: datetime | None
+    template_old: bool
 
 
 class RecognisedPublic(FacePublic, EstimatedPublic):
@@ -305,6 +325,7 @@ class TemplatePublic(FacePublic):
     template_id: str
     model_id: str
     detector: str
+    captured_at: datetime | None
     created_at: datetime
 
 

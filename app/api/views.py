@@ -120,4 +120,5 @@ def _face(face: Face) -> dict[str, Any]:
         "detection_score": float(detection.score),
         "pose": PosePublic.model_validate(face.pose),
         "quality": QualityPublic.model_validate(face.quality),
+        "spectrum": face.spectrum,
     }

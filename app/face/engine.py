@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -22,11 +23,12 @@ from app.face.attributes import Estimators, Look, Place, find_estimators
 from app.face.cascade import DetectorSettings
 from app.face.detect import Detector, looked_at_size
 from app.face.extract import Extractor, load_extractor, onnx_card, packaged_card, recut, unit
-from app.face.faces import Attributes, Detection, Face, Picture, Pose
+from app.face.faces import Attributes, Detection, Face, Picture, Pose, Spectrum
 from app.face.pose import pose_from_points
 from app.face.quality import quality_of
 from app.face.refine import LANDMARKS, LandmarkRefiner, Refined, refiner_of
 from app.face.runtime import FromPixels, Runtime, run_with
+from app.face.spectrum import Asked, Networks, find_infrared, load_infrared, rows_by_spectrum
 from app.face.thresholds import ThresholdTable
 from app.face.weights import SHIPPED, ModelCard, completed, find_card, load_part, read_card
 
@@ -55,9 +57,11 @@ class Engine:
         card: ModelCard,
         runtime: str = "torch",
         estimators: Estimators | None = None,
+        infrared: Callable[[], Extractor] | None = None,
     ) -> None:
         self._detector, self._extractor, self._refiner = detector, extractor, refiner
         self._frontalizer, self._pose = frontalizer, pose
+        self._networks = Networks(extractor, infrared)
         self._estimators = estimators or Estimators({}, Place())
         self.attributes = self._estimators.names
         self.card, self.runtime = card, runtime
@@ -92,6 +96,7 @@ class Engine:
         pose = load_part(card, "pose") if "pose" in card.parts else None
         looker = card if "landmarks" in card.parts else read_card(SHIPPED / LANDMARKS)
         shape = (1, CROP_SIZE, CROP_SIZE, 3)
+        dark = find_infrared(card.extractor, [*weights, SHIPPED]) if "extractor" in card.parts else None
         return cls(
             Detector.load(cache, detector, runtime, threads, device),
             load_extractor(card, runtime, threads, device),
@@ -101,12 +106,19 @@ class Engine:
             completed(card, looker),
             runtime if device == "cpu" else f"torch {device}",
             Estimators(find_estimators(card.extractor, [*weights, SHIPPED]), Place(runtime, threads, device)),
+            partial(load_infrared, dark, card, runtime, threads, device) if dark else None,
         )
 
-    def pictures(self, images: Sequence[NDArray[np.uint8]], attributes: frozenset[str] = frozenset()) -> list[Picture]:
+    def pictures(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        attributes: frozenset[str] = frozenset(),
+        spectrum: Asked = "visible",
+    ) -> list[Picture]:
         """The faces of each image uint8 [h, w, 3] RGB, largest first, with the estimators' ``attributes`` asked for.
 
-        Milliseconds by stage are those of the whole call divided by its images. Raises ``AttributeUnavailable``.
+        ``spectrum`` says what the pictures were taken in; ``auto`` decides for each face. Milliseconds by stage are
+        those of the whole call divided by its images. Raises ``AttributeUnavailable``, ``SpectrumUnavailable``.
         """
         self._estimators.require(attributes)
         clock = _Clock()
@@ -122,6 +134,7 @@ class Engine:
             clock.lap("refine")
         crops = [align(images[at], face.landmarks) for at, face in found]
         chips = crops if self._standard() else [self._chip(images[at], face) for at, face in found]
+        spectra = self._networks.spectra(spectrum, crops)
         clock.lap("align")
         qualities = [quality_of(crop, face.landmarks) for crop, (_, face) in zip(crops, found, strict=True)]
         clock.lap("quality")
@@ -130,7 +143,7 @@ class Engine:
             poses = [Pose(float(yaw), float(pitch), float(roll)) for yaw, pitch, roll in angles]
         poses = poses or [pose_from_points(face.landmarks) for _, face in found]
         clock.lap("pose")
-        embeddings, maps = self._extractor.look(_stacked(chips, self._extractor.size))
+        embeddings, maps = self._seen(_stacked(chips, self._extractor.size), spectra)
         clock.lap("extract")
         frontal = self.frontalize(embeddings)
         clock.lap("frontalize")
@@ -144,8 +157,8 @@ class Engine:
             clock.lap("attributes")
         timings = {stage: spent / max(1, len(images)) for stage, spent in clock.spent.items()}
         out: list[list[Face]] = [[] for _ in images]
-        for (at, face), *rest in zip(found, poses, qualities, embeddings, frontal, said, strict=True):
-            out[at].append(Face(face, *rest))
+        for (at, face), *rest, kind in zip(found, poses, qualities, embeddings, frontal, said, spectra, strict=True):
+            out[at].append(Face(face, *rest, spectrum=kind))
         limit = self._detector.settings.max_side
         return [
             Picture(tuple(faces), (image.shape[1], image.shape[0]), looked_at_size(image, limit), dict(timings))
@@ -167,6 +180,17 @@ class Engine:
     def embed_crops(self, crops: NDArray[np.uint8], margin: float = 0.0) -> NDArray[np.float32]:
         """Raw embeddings [n, width] of standard crops [n, s, s, 3] that show ``margin`` more on each side."""
         return self._extractor.embed(recut(crops, margin, self._extractor))
+
+    def _seen(
+        self, chips: NDArray[np.uint8], spectra: Sequence[Spectrum]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Embeddings and last maps (or None), each row by the network of its spectrum."""
+        groups = rows_by_spectrum(spectra)
+        parts = [(rows, *self._networks.network(kind).look(chips[rows])) for kind, rows in groups.items()]
+        back = np.argsort(np.concatenate([rows for rows, _, _ in parts]))
+        maps = [own for _, _, own in parts if own is not None]
+        whole = np.concatenate(maps)[back] if len(maps) == len(parts) else None
+        return np.concatenate([own for _, own, _ in parts])[back], whole
 
     def _standard(self) -> bool:
         return self._extractor.size == CROP_SIZE and bool(np.allclose(self._extractor.template, TEMPLATE))

@@ -58,22 +58,10 @@ class Networks:
             return ["visible"] * len(crops)
         return [decide(asked, crop) for crop in crops]
 
-    def look(
-        self, crops: NDArray[np.uint8], spectra: Sequence[Spectrum]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Embeddings [n, width] and last maps (or None), each row by the network of its spectrum."""
-        dark = np.array([one == "infrared" for one in spectra], np.bool_)
-        if not dark.any():
-            return self._visible.look(crops)
-        seen, maps = self._dark().look(crops[dark])
-        if dark.all():
-            return seen, maps
-        others, other_maps = self._visible.look(crops[~dark])
-        return _merged(dark, seen, others), None if maps is None or other_maps is None else _merged(
-            dark, maps, other_maps
-        )
-
-    def _dark(self) -> Extractor:
+    def network(self, spectrum: Spectrum) -> Extractor:
+        """The one that embeds faces seen so. Raises ``SpectrumUnavailable``, ``WeightsError``."""
+        if spectrum == "visible":
+            return self._visible
         with self._lock:
             if self._infrared is None:
                 if self._load is None:
@@ -82,10 +70,10 @@ class Networks:
             return self._infrared
 
 
-def _merged(here: NDArray[np.bool_], some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    out = np.empty((len(here), *some.shape[1:]), np.float32)
-    out[here], out[~here] = some, others
-    return out
+def rows_by_spectrum(spectra: Sequence[Spectrum]) -> dict[Spectrum, NDArray[np.int64]]:
+    """Row numbers of each spectrum that there is, rising; all rows of an empty sequence are visible."""
+    kinds = dict.fromkeys(spectra) or {"visible": None}
+    return {kind: np.array([i for i, one in enumerate(spectra) if one == kind], np.int64) for kind in kinds}
 
 
 def find_infrared(extractor: str, folders: Iterable[Path]) -> ModelCard | None:

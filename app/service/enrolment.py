@@ -11,13 +11,15 @@ from sqlalchemy.orm import Session
 
 from app.errors import AllRejected, DuplicateSubject, FaceError, OtherFace, PictureError, TooManyTemplates
 from app.face.faces import Face
-from app.service import consents
+from app.face.spectrum import Asked
+from app.service import consents, years
 from app.service.consents import Given
 from app.service.hints import Hint, hint_for
 from app.service.one_person import others
 from app.service.parts import Parts
 from app.service.pictures import Seen, look, one_face, require_quality
 from app.service.thresholds import limit_for_fpir
+from app.service.years import When
 from app.store import queries
 from app.store.ids import uuid7
 from app.store.models import Collection, Subject, Template
@@ -28,7 +30,8 @@ class Enrolment:
     """What is asked. ``subject_id`` None: a new subject with an id of ours.
 
     ``duplicates``: what to do when a face already belongs to another subject. ``one_person``: pictures that show
-    somebody else than the best of them are rejected.
+    somebody else than the best of them are rejected. ``captured_at``: when the pictures were taken, or to be read
+    from each.
     """
 
     images: Sequence[bytes]
@@ -41,6 +44,8 @@ class Enrolment:
     consent: Given | None = None
     one_person: bool = False
     attributes: frozenset[str] = frozenset()
+    spectrum: Asked = "visible"
+    captured_at: When = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,8 +95,9 @@ def enroll(parts: Parts, asked: Enrolment, also: Callable[[Session, Subject], No
     Raises ``CollectionNotFound``, ``ModelMismatch``, ``ConsentRequired``, ``ConsentTextNotFound``,
     ``ConsentOutdated``, ``AllRejected`` (with each reason), ``DuplicateSubject``, ``TooManyTemplates``,
     ``AttributeUnavailable``: nothing was written. Raises ``GalleryError`` with ``written``
-    true when it was.
+    true when it was. ``captured_at`` in the future is a ``RequestError``; see ``SpectrumUnavailable`` too.
     """
+    years.require_past(asked.captured_at)
     parts.index.require_ready()
     with parts.database.reading() as session:
         collection = _usable(parts, session, asked.collection, lock=False)
@@ -109,7 +115,7 @@ def enroll(parts: Parts, asked: Enrolment, also: Callable[[Session, Subject], No
         _require_room(parts, change.session, subject, len(candidates))
         collection.change += 1
         collection.model_id = parts.engine.model_id
-        rows = [_row(parts, collection, subject, one) for one in candidates]
+        rows = [_row(parts, collection, subject, asked, one) for one in candidates]
         change.session.add_all(rows)
         change.session.flush()
         change.add(
@@ -137,7 +143,7 @@ def _usable(parts: Parts, session: Session, name: str, lock: bool) -> Collection
 def _judge(parts: Parts, asked: Enrolment) -> tuple[list[_Candidate], list[Rejected]]:
     candidates: list[_Candidate] = []
     rejected: list[Rejected] = []
-    for index, seen in enumerate(look(parts, asked.images, asked.attributes)):
+    for index, seen in enumerate(look(parts, asked.images, asked.attributes, asked.spectrum)):
         try:
             if isinstance(seen, Exception):
                 raise seen
@@ -203,7 +209,7 @@ def _require_room(parts: Parts, session: Session, subject: Subject, more: int) -
         )
 
 
-def _row(parts: Parts, collection: Collection, subject: Subject, one: _Candidate) -> Template:
+def _row(parts: Parts, collection: Collection, subject: Subject, asked: Enrolment, one: _Candidate) -> Template:
     face = one.face
     return Template(
         public_id=str(uuid7()),
@@ -221,4 +227,6 @@ def _row(parts: Parts, collection: Collection, subject: Subject, one: _Candidate
         extractor=parts.engine.extractor,
         detector=parts.engine.detector,
         digest=one.seen.digest,
+        spectrum=face.spectrum,
+        captured_at=years.taken_at(asked.captured_at, asked.images[one.index]),
     )

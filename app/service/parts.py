@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app.errors import ModelMismatch
 from app.face.faces import Picture
 from app.face.presentation import PresentationCheck
+from app.face.spectrum import Asked
 from app.face.thresholds import ThresholdTable
 from app.service.callers import SYSTEM, Caller
 from app.service.index import Index
@@ -36,7 +37,10 @@ class Engine(Protocol):
     attributes: frozenset[str]
 
     def pictures(
-        self, images: Sequence[NDArray[np.uint8]], attributes: frozenset[str] = frozenset()
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        attributes: frozenset[str] = frozenset(),
+        spectrum: Asked = "visible",
     ) -> list[Picture]: ...
 
     def frontalize(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from app.errors import FaceError, ImageTooLarge, LowQuality, MultipleFaces, NoFa
 from app.face.attributes import require_available
 from app.face.decode import PictureLimits, decode
 from app.face.faces import Face, Picture
+from app.face.spectrum import Asked
 from app.service.parts import Parts
 
 Refusal = PictureError | FaceError
@@ -31,24 +32,28 @@ class Seen:
     timings_ms: dict[str, float]
 
 
-def look(parts: Parts, files: Sequence[bytes], attributes: frozenset[str] = frozenset()) -> list[Seen | Refusal]:
+def look(
+    parts: Parts, files: Sequence[bytes], attributes: frozenset[str] = frozenset(), spectrum: Asked = "visible"
+) -> list[Seen | Refusal]:
     """One answer for each file, in order. Pictures are held decoded up to the pixels that one alone may have.
 
-    Raises ``AttributeUnavailable``.
+    Raises ``AttributeUnavailable``, ``SpectrumUnavailable``.
     """
     require_available(attributes, parts.engine.attributes)
     answers: list[Seen | Refusal | None] = [None] * len(files)
     for batch in _batches(parts, files, answers):
-        pictures = parts.engine.pictures([image for _, image, _ in batch], attributes)
+        pictures = parts.engine.pictures([image for _, image, _ in batch], attributes, spectrum)
         for (index, _, decode_ms), picture in zip(batch, pictures, strict=True):
             digest = hashlib.sha256(files[index]).hexdigest()
             answers[index] = Seen(picture, digest, {"decode": decode_ms, **picture.timings_ms})
     return [answer for answer in answers if answer is not None]
 
 
-def look_at_one(parts: Parts, file: bytes, attributes: frozenset[str] = frozenset()) -> Seen:
-    """Raises ``PictureError``, ``AttributeUnavailable``, and ``NoFace`` when there is none."""
-    (seen,) = look(parts, [file], attributes)
+def look_at_one(
+    parts: Parts, file: bytes, attributes: frozenset[str] = frozenset(), spectrum: Asked = "visible"
+) -> Seen:
+    """Raises ``PictureError``, ``AttributeUnavailable``, ``SpectrumUnavailable``, and ``NoFace`` when there is none."""
+    (seen,) = look(parts, [file], attributes, spectrum)
     if isinstance(seen, Exception):
         raise seen
     if not seen.picture.faces:

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import numpy as np
 
 from app.errors import NoFace
 from app.face.faces import Face, Pose
+from app.face.spectrum import Asked
 from app.gallery.contract import Hit
 from app.service.decision import Decision, Limit, assign, decide, distance, margins
 from app.service.parts import Parts
 from app.service.pictures import Seen, look_at_one, one_face, these_faces
 from app.service.thresholds import limit_at, limit_for_fmr, limit_for_fpir
+from app.service.years import is_old
 from app.store import queries
 from app.store.models import Template
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A subject, by its best template; ``margin`` is the score above the next subject, None for the last."""
+    """A subject, by its best template; ``margin`` is the score above the next subject, None for the last.
+
+    ``template_old``: the template's picture is known to be older than the setting allows.
+    """
 
     subject_id: str
     name: str | None
@@ -30,6 +36,9 @@ class Candidate:
     margin: float | None
     template_id: str
     template_pose: Pose
+    template_spectrum: str
+    template_captured_at: datetime | None
+    template_old: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,16 +82,17 @@ def identify(
     fpir: float | None = None,
     faces: Literal["all", "largest"] = "all",
     attributes: frozenset[str] = frozenset(),
+    spectrum: Asked = "visible",
 ) -> Identification:
     """Who is in the picture. ``threshold`` (a cosine) wins over ``fpir``; neither: the settings' FPIR.
 
-    Raises ``PictureError``, ``NoFace``, ``TooManyFaces``, ``AttributeUnavailable``, ``CollectionNotFound``,
-    ``ModelMismatch``, ``GalleryError``.
+    Raises ``PictureError``, ``NoFace``, ``TooManyFaces``, ``AttributeUnavailable``, ``SpectrumUnavailable``,
+    ``CollectionNotFound``, ``ModelMismatch``, ``GalleryError``.
     """
     parts.index.require_ready()
     with parts.database.reading() as session:
         parts.require_model(queries.collection_named(session, collection))
-    seen = look_at_one(parts, image, attributes)
+    seen = look_at_one(parts, image, attributes, spectrum)
     wanted = these_faces(seen.picture, faces, parts.settings.max_faces)
     started = time.perf_counter()
     with parts.database.reading() as session:
@@ -97,7 +107,7 @@ def identify(
     alive = [[hit for hit in hits if hit.template in rows] for hits in found]
     matches = assign(alive, limit.threshold)
     recognised = tuple(
-        _recognised(face, hits, match, limit, rows, top_k)
+        _recognised(face, hits, match, limit, rows, top_k, parts.settings.template_age)
         for face, hits, match in zip(wanted, alive, matches, strict=True)
     )
     ended = time.perf_counter()
@@ -113,6 +123,7 @@ def verify_subject(
     threshold: float | None = None,
     fmr: float | None = None,
     faces: Literal["single", "largest"] = "single",
+    spectrum: Asked = "visible",
 ) -> Verification:
     """Is the picture of this subject: the best of its templates counts.
 
@@ -125,7 +136,7 @@ def verify_subject(
         templates = queries.vectors_of(session, queries.subject_of(session, row.id, subject_id).id)
     if not templates:
         raise NoFace("The subject has no templates", subject_id=subject_id)
-    seen = look_at_one(parts, image)
+    seen = look_at_one(parts, image, spectrum=spectrum)
     face = one_face(seen.picture, faces)
     scores = np.stack([np.frombuffer(one.frontalized, "<f4") for one in templates]) @ face.frontalized
     best = int(np.argmax(scores))
@@ -139,9 +150,10 @@ def verify_pictures(
     threshold: float | None = None,
     fmr: float | None = None,
     faces: Literal["single", "largest"] = "single",
+    spectrum: Asked = "visible",
 ) -> Verification:
-    """Do two pictures show one person. Raises ``PictureError``, ``FaceError``."""
-    seen, seen_b = look_at_one(parts, image), look_at_one(parts, image_b)
+    """Do two pictures show one person. Raises ``PictureError``, ``FaceError``, ``SpectrumUnavailable``."""
+    seen, seen_b = (look_at_one(parts, one, spectrum=spectrum) for one in (image, image_b))
     face, face_b = one_face(seen.picture, faces), one_face(seen_b.picture, faces)
     timings = {stage: ms + seen_b.timings_ms.get(stage, 0.0) for stage, ms in seen.timings_ms.items()}
     return _verified(parts, float(face.frontalized @ face_b.frontalized), threshold, fmr, face, face_b, None, timings)
@@ -159,14 +171,23 @@ def analyze(
 
 
 def _recognised(
-    face: Face, hits: list[Hit], match: Hit | None, limit: Limit, rows: dict[int, Template], top_k: int
+    face: Face,
+    hits: list[Hit],
+    match: Hit | None,
+    limit: Limit,
+    rows: dict[int, Template],
+    top_k: int,
+    template_age: float,
 ) -> Recognised:
-    shown = [_candidate(hit, margin, rows[hit.template]) for hit, margin in zip(hits, margins(hits), strict=True)]
+    shown = [
+        _candidate(hit, margin, rows[hit.template], template_age)
+        for hit, margin in zip(hits, margins(hits), strict=True)
+    ]
     matched = shown[hits.index(match)] if match is not None else None
     return Recognised(face, tuple(shown[:top_k]), matched, decide(match, hits, limit.review))
 
 
-def _candidate(hit: Hit, margin: float | None, row: Template) -> Candidate:
+def _candidate(hit: Hit, margin: float | None, row: Template, template_age: float) -> Candidate:
     return Candidate(
         subject_id=row.subject.public_id,
         name=row.subject.name,
@@ -175,6 +196,9 @@ def _candidate(hit: Hit, margin: float | None, row: Template) -> Candidate:
         margin=margin,
         template_id=row.public_id,
         template_pose=Pose(**row.pose),
+        template_spectrum=row.spectrum,
+        template_captured_at=row.captured_at,
+        template_old=is_old(row, template_age),
     )
 
 

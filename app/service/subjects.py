@@ -23,6 +23,8 @@ class TemplateView:
     detection_score: float
     model_id: str
     detector: str
+    spectrum: str
+    captured_at: datetime | None
     created_at: datetime
 
 
@@ -107,5 +109,7 @@ def _template(row: Template) -> TemplateView:
         row.detection_score,
         row.model_id,
         row.detector,
+        row.spectrum,
+        row.captured_at,
         row.created_at,
     )

@@ -111,6 +111,7 @@ async def identify(
         threshold=body.threshold,
         fpir=body.fpir,
         faces=body.faces,
+        spectrum=body.spectrum,
         attributes=estimated(body.attributes),
     )
     metrics.stages(found.timings_ms)
@@ -132,7 +133,12 @@ async def verify(
     request_id: RequestId,
 ) -> VerifiedPublic:
     """Compare a picture with a subject (`subject_id`) or with another picture (`image_b`)."""
-    rule: dict[str, Any] = {"threshold": body.threshold, "fmr": body.fmr, "faces": body.faces}
+    rule: dict[str, Any] = {
+        "threshold": body.threshold,
+        "fmr": body.fmr,
+        "faces": body.faces,
+        "spectrum": body.spectrum,
+    }
     if body.subject_id is not None:
         found = await running.pool.run(
             recognition.verify_subject, running.parts, body.image, body.subject_id, body.collection, **rule
