@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.face.weights import SHIPPED, ModelCard, load_part
+from app.face.weights import SHIPPED, ModelCard, load_part, read_card
 from app.settings import Settings
 from training.golden import golden, shipped_extractors
 
@@ -46,7 +46,14 @@ def test_the_default_model_ships() -> None:
 
 
 def test_nothing_in_the_weights_folder_is_without_a_card() -> None:
-    named = {path.parent / part.file for card in CARDS for path in [card.folder / "x"] for part in card.parts.values()}  # type: ignore[operator]
     for file in SHIPPED.glob("*/*.safetensors"):
-        assert (file.parent / "card.json").exists()
-        assert file in named or file.parent.name.startswith("landmarks")
+        assert file.name in {part.file for part in read_card(file.parent).parts.values()}
+
+
+def test_what_sits_on_an_extractor_fits_one_that_ships() -> None:
+    extractors = {card.extractor for card in CARDS}
+    for folder in SHIPPED.iterdir():
+        card = read_card(folder)
+        assert card.fits in {"", *extractors}
+        for kind in card.parts:
+            load_part(card, kind)
