@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from app.errors import AttributeUnavailable
 from app.face.age import load_age
-from app.face.faces import Attributes, Detection
+from app.face.faces import Attributes, Detection, Occlusion
+from app.face.occlusion import load_occlusion
 from app.face.runtime import Runtime
 from app.face.weights import CARD, ModelCard, read_card
 
@@ -28,13 +29,14 @@ class Look:
     """One face as estimators see it.
 
     ``picture`` uint8 [h, w, 3] RGB; ``crop`` uint8 [112, 112, 3], aligned; ``features`` float32 [192, 3, 3], the
-    extractor's last map of that crop, None where the extractor shows none.
+    extractor's last map of that crop, None where the extractor shows none; ``occlusion`` as in ``Face``.
     """
 
     picture: NDArray[np.uint8] = field(repr=False)
     detection: Detection
     crop: NDArray[np.uint8] = field(repr=False)
     features: NDArray[np.float32] | None = field(repr=False)
+    occlusion: Occlusion | None = None
 
 
 class Estimator(Protocol):
@@ -57,7 +59,7 @@ class Place:
 Load = Callable[[ModelCard, Place], Estimator]
 """An estimator from its card. Raises ``WeightsError``."""
 
-ESTIMATORS: Final[Mapping[str, Load]] = {"age": load_age}
+ESTIMATORS: Final[Mapping[str, Load]] = {"age": load_age, "occlusion": load_occlusion}
 """Every attribute that may be asked for, beside those that all faces have. A card of that kind makes it available."""
 
 

@@ -23,14 +23,15 @@ from app.face.attributes import Estimators, Look, Place, find_estimators
 from app.face.cascade import DetectorSettings
 from app.face.detect import Detector, looked_at_size
 from app.face.extract import Extractor, load_extractor, onnx_card, packaged_card, recut, unit
-from app.face.faces import Attributes, Detection, Face, Picture, Pose, Spectrum
+from app.face.faces import Attributes, Detection, Face, Occlusion, Picture, Pose, Spectrum
+from app.face.occlusion import Stricter, Unmasker, load_unmasker
 from app.face.pose import pose_from_points
 from app.face.quality import quality_of
 from app.face.refine import LANDMARKS, LandmarkRefiner, Refined, refiner_of
 from app.face.runtime import FromPixels, Runtime, run_with
 from app.face.spectrum import Asked, Networks, find_infrared, load_infrared, rows_by_spectrum
 from app.face.thresholds import ThresholdTable
-from app.face.weights import SHIPPED, ModelCard, completed, find_card, load_part, read_card
+from app.face.weights import SHIPPED, ModelCard, completed, find_card, load_part, read_card, shaped_by
 
 Frontalize = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """G: unit embeddings [n, width] to unit embeddings [n, width]."""
@@ -57,11 +58,14 @@ class Engine:
         card: ModelCard,
         runtime: str = "torch",
         estimators: Estimators | None = None,
+        unmasker: Unmasker | None = None,
         infrared: Callable[[], Extractor] | None = None,
     ) -> None:
         self._detector, self._extractor, self._refiner = detector, extractor, refiner
         self._frontalizer, self._pose = frontalizer, pose
         self._networks = Networks(extractor, infrared)
+        self._unmasker = unmasker
+        self.stricter = unmasker.stricter if unmasker else Stricter()
         self._estimators = estimators or Estimators({}, Place())
         self.attributes = self._estimators.names
         self.card, self.runtime = card, runtime
@@ -96,16 +100,22 @@ class Engine:
         pose = load_part(card, "pose") if "pose" in card.parts else None
         looker = card if "landmarks" in card.parts else read_card(SHIPPED / LANDMARKS)
         shape = (1, CROP_SIZE, CROP_SIZE, 3)
-        dark = find_infrared(card.extractor, [*weights, SHIPPED]) if "extractor" in card.parts else None
+        place = Place(runtime, threads, device)
+        extractor = load_extractor(card, runtime, threads, device)
+        cards = find_estimators(card.extractor, [*weights, SHIPPED])
+        covers = cards.get("occlusion")
+        dark = find_infrared(card.extractor, [*weights, SHIPPED])
+        whole = completed(card, looker)
         return cls(
             Detector.load(cache, detector, runtime, threads, device),
-            load_extractor(card, runtime, threads, device),
+            extractor,
             _over_arrays(frontalizer) if frontalizer else None,
             run_with(runtime, FromPixels(pose, card.mean, card.std), shape, threads, device) if pose else None,
             refiner_of(looker, runtime, threads, device),
-            completed(card, looker),
+            shaped_by(whole, covers) if covers else whole,
             runtime if device == "cpu" else f"torch {device}",
-            Estimators(find_estimators(card.extractor, [*weights, SHIPPED]), Place(runtime, threads, device)),
+            Estimators(cards, place),
+            load_unmasker(covers, place) if covers else None,
             partial(load_infrared, dark, card, runtime, threads, device) if dark else None,
         )
 
@@ -143,22 +153,22 @@ class Engine:
             poses = [Pose(float(yaw), float(pitch), float(roll)) for yaw, pitch, roll in angles]
         poses = poses or [pose_from_points(face.landmarks) for _, face in found]
         clock.lap("pose")
-        embeddings, maps = self._seen(_stacked(chips, self._extractor.size), spectra)
+        embeddings, covers, maps = self._seen(_stacked(chips, self._extractor.size), spectra)
         clock.lap("extract")
         frontal = self.frontalize(embeddings)
         clock.lap("frontalize")
         said = [Attributes() for _ in found]
         if attributes:
             looks = [
-                Look(images[at], face, crop, None if maps is None else maps[row])
-                for row, ((at, face), crop) in enumerate(zip(found, crops, strict=True))
+                Look(images[at], face, crop, None if maps is None else maps[row], cover)
+                for row, ((at, face), crop, cover) in enumerate(zip(found, crops, covers, strict=True))
             ]
             said = self._estimators.add(attributes, said, looks)
             clock.lap("attributes")
         timings = {stage: spent / max(1, len(images)) for stage, spent in clock.spent.items()}
         out: list[list[Face]] = [[] for _ in images]
-        for (at, face), *rest, kind in zip(found, poses, qualities, embeddings, frontal, said, spectra, strict=True):
-            out[at].append(Face(face, *rest, spectrum=kind))
+        for (at, face), *rest in zip(found, poses, qualities, embeddings, frontal, said, covers, spectra, strict=True):
+            out[at].append(Face(face, *rest))
         limit = self._detector.settings.max_side
         return [
             Picture(tuple(faces), (image.shape[1], image.shape[0]), looked_at_size(image, limit), dict(timings))
@@ -171,7 +181,7 @@ class Engine:
 
     def embed(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Raw embeddings [n, width] of crops [n, *crop_shape] in the extractor's own geometry."""
-        return self._extractor.embed(chips)
+        return self._see(chips, self._extractor)[0]
 
     def frontalize(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """``G`` of raw embeddings [n, width], unit length; they themselves where the model has no G."""
@@ -179,18 +189,33 @@ class Engine:
 
     def embed_crops(self, crops: NDArray[np.uint8], margin: float = 0.0) -> NDArray[np.float32]:
         """Raw embeddings [n, width] of standard crops [n, s, s, 3] that show ``margin`` more on each side."""
-        return self._extractor.embed(recut(crops, margin, self._extractor))
+        return self.embed(recut(crops, margin, self._extractor))
 
     def _seen(
         self, chips: NDArray[np.uint8], spectra: Sequence[Spectrum]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Embeddings and last maps (or None), each row by the network of its spectrum."""
+    ) -> tuple[NDArray[np.float32], Sequence[Occlusion | None], NDArray[np.float32] | None]:
+        """What ``_see`` says, each row by the network of its spectrum."""
         groups = rows_by_spectrum(spectra)
-        parts = [(rows, *self._networks.network(kind).look(chips[rows])) for kind, rows in groups.items()]
-        back = np.argsort(np.concatenate([rows for rows, _, _ in parts]))
-        maps = [own for _, _, own in parts if own is not None]
-        whole = np.concatenate(maps)[back] if len(maps) == len(parts) else None
-        return np.concatenate([own for _, own, _ in parts])[back], whole
+        parts = [(rows, *self._see(chips[rows], self._networks.network(kind))) for kind, rows in groups.items()]
+        back = np.argsort(np.concatenate([rows for rows, *_ in parts]))
+        covers = [one for _, _, own, _ in parts for one in own]
+        maps = [own for *_, own in parts if own is not None]
+        return (
+            np.concatenate([own for _, own, *_ in parts])[back],
+            [covers[row] for row in back.tolist()],
+            np.concatenate(maps)[back] if len(maps) == len(parts) else None,
+        )
+
+    def _see(
+        self, chips: NDArray[np.uint8], network: Extractor
+    ) -> tuple[NDArray[np.float32], Sequence[Occlusion | None], NDArray[np.float32] | None]:
+        """Embeddings of what is not covered, and what is, as far as the model knows; the last maps."""
+        # The decoder reads the maps of the extractor it was trained on: another network's mean other things.
+        if self._unmasker is None or network is not self._extractor or not len(chips):
+            embeddings, maps = network.look(chips)
+            return embeddings, [None] * len(chips), maps
+        embeddings, last, before = network.stages(chips)
+        return *self._unmasker.see(embeddings, before), last
 
     def _standard(self) -> bool:
         return self._extractor.size == CROP_SIZE and bool(np.allclose(self._extractor.template, TEMPLATE))

@@ -46,6 +46,10 @@ class Extractor(Protocol):
         None where the network does not show them."""
         ...
 
+    def stages(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+        """As ``look``, with the maps that entered the last stage as a third; alone where no maps are shown."""
+        ...
+
 
 class NetworkExtractor:
     """An extractor over any network that takes pixels."""
@@ -61,11 +65,15 @@ class NetworkExtractor:
         return unit(np.concatenate(parts))
 
     def look(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        embeddings, *maps = self.stages(crops)
+        return embeddings, maps[0] if maps else None
+
+    def stages(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         if not len(crops):
-            return np.empty((0, self.width), np.float32), None
+            return (np.empty((0, self.width), np.float32),)
         parts = [self._network.outputs(crops[at : at + self._batch]) for at in range(0, len(crops), self._batch)]
         embeddings, *maps = (np.concatenate(one) for one in zip(*parts, strict=True))
-        return unit(embeddings), maps[0] if maps else None
+        return unit(embeddings), *maps
 
 
 def load_extractor(

@@ -170,8 +170,12 @@ def completed(card: ModelCard, by: ModelCard) -> ModelCard:
     lacking = {kind: part for kind, part in by.parts.items() if kind not in card.parts}
     if not lacking:
         return card
-    digest = hashlib.sha256(f"{card.digest}{by.digest}".encode()).hexdigest()
-    return replace(card, parts={**card.parts, **lacking}, digest=digest)
+    return replace(shaped_by(card, by), parts={**card.parts, **lacking})
+
+
+def shaped_by(card: ModelCard, by: ModelCard) -> ModelCard:
+    """``card`` under another digest, that of both: the network of ``by`` has a say in its vectors."""
+    return replace(card, digest=hashlib.sha256(f"{card.digest}{by.digest}".encode()).hexdigest())
 
 
 def load_part(card: ModelCard, kind: str) -> nn.Module:
@@ -179,7 +183,9 @@ def load_part(card: ModelCard, kind: str) -> nn.Module:
 
     Raises ``WeightsError`` when the file's hash is not the card's, before anything of it is used.
     """
-    part = card.parts[kind]
+    part = card.parts.get(kind)
+    if part is None:
+        raise WeightsError(f"{card.name} has no {kind}")
     if part.file is None or card.folder is None:
         raise WeightsError(f"the {kind} of {card.name} has no file of its own")
     state = verified(card.folder / part.file, part.sha256)

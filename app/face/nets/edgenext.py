@@ -139,8 +139,13 @@ class EdgeNeXt(nn.Module):
                     self.units.append(SplitBlock(dim, split, side=14 if stage == 1 else 0))
                 else:
                     self.units.append(ConvBlock(dim, kernel))
+        self._last = len(self.units) - 1 - depths[-1]
         self.norm = nn.LayerNorm(dims[-1], eps=EPS)
         self.embed = nn.Linear(dims[-1], width)
+
+    def last_stage(self) -> nn.ModuleList:
+        """The units that turn the map of the third stage [n, dims[-2], 7, 7] into the last one."""
+        return self.units[self._last :]
 
     def features(self, x: Tensor) -> Tensor:
         for unit in self.units:
@@ -156,12 +161,19 @@ class EdgeNeXt(nn.Module):
 
 
 class WithMap(nn.Module):
-    """The embeddings of ``network`` [n, width] and the maps [n, dims[-1], 3, 3] that they come from."""
+    """The embeddings of ``network`` [n, width], the maps [n, dims[-1], 3, 3] that they come from, and the maps
+    [n, dims[-2], 7, 7] before the last stage."""
 
     def __init__(self, network: EdgeNeXt) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.network.features(x)
-        return self.network.head(features), features
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        network = self.network
+        last = network.last_stage()
+        for unit in network.units[: len(network.units) - len(last)]:
+            x = unit(x)
+        before = x
+        for unit in last:
+            x = unit(x)
+        return network.head(x), x, before
