@@ -9,6 +9,7 @@ from annotated_types import Len
 from pydantic import Field, StringConstraints, model_validator
 
 from app.api.schemas import Create, Id, Image, Public
+from app.face.presentation import Kind
 from app.service.decision import Decision
 from app.service.door import Way
 from app.service.hints import Hint
@@ -92,15 +93,26 @@ class FramePublic(Public):
     hint: Hint | None
 
 
+class PresentationPublic(Public):
+    """What the frames show: shares that add up to 1, and the largest as ``verdict``. It has no say in the score."""
+
+    verdict: Kind
+    print: float
+    real: float
+    replay: float
+
+
 class SignedInPublic(VisitPublic):
     """``action`` is what the door did: `checked_in`, `checked_out`, `repeated` (a sign-in within the re-entry
     window, answered with the visit that is there), `resumed` (back within the window); null unless somebody
-    matched. ``reentry`` is true for the last two. ``replayed``: the idempotency key was used before."""
+    matched. ``reentry`` is true for the last two. ``replayed``: the idempotency key was used before.
+    ``presentation``: null unless the service checks for prints and screens."""
 
     action: Action | None
     reentry: bool
     replayed: bool
     quality: list[FramePublic]
+    presentation: PresentationPublic | None
     timings_ms: dict[str, float]
     request_id: str
 

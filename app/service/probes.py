@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from app.errors import FaceError, LowQuality, OtherFace, PictureError
 from app.face.faces import Face
+from app.face.presentation import Presentation
 from app.service import fusion
 from app.service.hints import Hint, hint_for
 from app.service.one_person import others
 from app.service.parts import Parts
 from app.service.pictures import look, one_face, require_quality
+from app.service.presentation import presentation_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Frame:
 class Probe:
     """``vectors`` float32 [f, width]: the frontalized faces of the frames that count, ``weights`` [f] sum to 1.
 
-    ``embedding`` float32 [width]: the weighted mean of their raw embeddings, unit length.
+    ``embedding`` float32 [width]: the weighted mean of their raw embeddings, unit length. ``presentation``: print,
+    real or replay, None where that is not checked; it changes no score.
     """
 
     frames: tuple[Frame, ...]
@@ -40,10 +43,12 @@ class Probe:
     weights: NDArray[np.float64]
     embedding: NDArray[np.float32]
     timings_ms: dict[str, float]
+    presentation: Presentation | None = None
 
 
 def probe_of(parts: Parts, images: Sequence[bytes], min_quality: float) -> Probe:
-    """Frames that cannot be used are left out and named. Raises the first one's refusal when none can be used."""
+    """Frames that cannot be used are left out and named. Raises the first one's refusal when none can be used,
+    ``PresentationAttack``."""
     faces: dict[int, Face] = {}
     refusals: dict[int, PictureError | FaceError] = {}
     timings: dict[str, float] = {}
@@ -73,7 +78,8 @@ def probe_of(parts: Parts, images: Sequence[bytes], min_quality: float) -> Probe
     )
     vectors = np.stack([face.frontalized for face in faces.values()])
     raw = np.stack([face.embedding for face in faces.values()])
-    return Probe(frames, vectors, weights, fusion.mean_vector(raw, weights), timings)
+    presentation = presentation_of(parts, images, faces)
+    return Probe(frames, vectors, weights, fusion.mean_vector(raw, weights), timings, presentation)
 
 
 def _most_telling(refusals: list[PictureError | FaceError]) -> PictureError | FaceError:

@@ -12,6 +12,7 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from app.errors import Forbidden, KeyReused, RequestError, SubjectNotFound
+from app.face.presentation import Presentation
 from app.service import matching, outbox
 from app.service.attendance import Direction, step
 from app.service.codes import digest_of
@@ -100,6 +101,7 @@ class SignedIn:
     replayed: bool
     frames: tuple[Frame, ...]
     timings_ms: dict[str, float]
+    presentation: Presentation | None = None
 
 
 def sign_in(parts: Parts, asked: SignIn) -> SignedIn:
@@ -183,8 +185,9 @@ def _write(
             tell(session, "visit.review", visit)
     if asked.key:
         remember(session, visit, asked.key, asked.fingerprint(), action)
-    frames, timings = (probe.frames, probe.timings_ms) if probe is not None else ((), {})
-    return SignedIn(view(visit), action, False, frames, timings)
+    if probe is None:
+        return SignedIn(view(visit), action, False, (), {})
+    return SignedIn(view(visit), action, False, probe.frames, probe.timings_ms, probe.presentation)
 
 
 def _named(parts: Parts, session: Session, collection: Collection, asked: SignIn) -> Subject | None:

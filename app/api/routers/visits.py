@@ -27,6 +27,7 @@ from app.api.visit_schemas import (
     CorrectedPublic,
     CorrectionCreate,
     FramePublic,
+    PresentationPublic,
     SignedInPublic,
     VisitCreate,
     VisitPagePublic,
@@ -101,6 +102,7 @@ Filtered = Annotated[Filters, Depends(_filters)]
         errors.UnsupportedMediaType,
         errors.NoFace,
         errors.LowQuality,
+        errors.PresentationAttack,
         errors.ModelMismatch,
         errors.GalleryError,
         errors.SubjectNotFound,
@@ -131,6 +133,7 @@ async def create_visit(
         reentry=done.action in ("repeated", "resumed"),
         replayed=done.replayed,
         quality=[FramePublic.model_validate(frame) for frame in done.frames],
+        presentation=PresentationPublic.model_validate(done.presentation) if done.presentation else None,
         timings_ms=done.timings_ms,
         request_id=request_id,
     )
