@@ -373,5 +373,8 @@ class HealthPublic(Public):
 
 
 class ReadyPublic(Public):
+    """``attributes``: the estimators that may be asked for by name."""
+
     status: Literal["ready"] = "ready"
     model_id: str
+    attributes: list[str]

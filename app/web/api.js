@@ -40,14 +40,15 @@ export const hasKey = () => Boolean(keyInUse());
 export const ready = () => call("GET", "/readyz");
 export const collections = () => call("GET", "/collections");
 export const enroll = (form) => call("POST", "/enroll", { body: form });
-export const identify = (image, signal) => call("POST", "/identify", { body: formOf({ image }), signal });
+export const identify = (image, asked, signal) => call("POST", "/identify", { body: formOf({ image }, asked), signal });
 export const verify = (image, image_b, signal) => call("POST", "/verify", { body: formOf({ image, image_b }), signal });
 export const subjects = (cursor) => call("GET", "/subjects", { query: cursor ? { cursor } : {} });
 export const deleteSubject = (subject_id) => call("DELETE", "/subjects/{subject_id}", { path: { subject_id } });
 
-function formOf(fields) {
+function formOf(pictures, fields = {}) {
   const form = new FormData();
-  for (const [name, value] of Object.entries(fields)) form.append(name, value, "picture");
+  for (const [name, value] of Object.entries(pictures)) form.append(name, value, "picture");
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
   return form;
 }
 

@@ -80,8 +80,8 @@ export function scoreBars(rows, limit, { low, place }) {
   );
 }
 
-/** Pose and quality. */
-export function about({ pose, quality }) {
+/** Pose and quality; the age, where it was asked for; that the infrared network saw it, where it did. */
+export function about({ pose, quality, age, spectrum }) {
   const rows = Object.entries(COMPONENTS).map(([key, word]) => {
     const value = quality[key];
     return el(
@@ -92,6 +92,9 @@ export function about({ pose, quality }) {
       el("dd", {}, String(Math.round(value))),
     );
   });
-  const eyes = el("div", { class: "row" }, el("dt", {}, "Between the eyes"), el("dd", {}), el("dd", {}, `${Math.round(quality.inter_eye)} px`));
-  return el("div", { class: "about" }, dial(pose), el("dl", { class: "quality", "aria-label": "Quality, 0 to 100" }, ...rows, eyes));
+  const plain = (word, value) => el("div", { class: "row" }, el("dt", {}, word), el("dd", {}), el("dd", {}, value));
+  rows.push(plain("Between the eyes", `${Math.round(quality.inter_eye)} px`));
+  if (age) rows.push(plain("Looks like", `${Math.round(age.years)} years (${Math.round(age.low)} to ${Math.round(age.high)})`));
+  if (spectrum === "infrared") rows.push(plain("Without colour", "read as infrared"));
+  return el("div", { class: "about" }, dial(pose), el("dl", { class: "quality", "aria-label": "Quality, 0 to 100" }, ...rows));
 }

@@ -24,7 +24,8 @@ async def ready(running: RunningNow) -> ReadyPublic:
     """503 while the index is rebuilt or the database does not answer."""
     running.parts.index.require_ready()
     await running.pool.run(running.parts.database.ping)
-    return ReadyPublic(model_id=running.parts.engine.model_id)
+    engine = running.parts.engine
+    return ReadyPublic(model_id=engine.model_id, attributes=sorted(engine.attributes))
 
 
 @router.get(
