@@ -74,7 +74,9 @@ def serve(
         with rows(settings) as database:
             require_closed_door(settings, database)
     logs.configure(settings.log_level)
-    server = uvicorn.Server(configured(settings, create_app(settings)))
+    app = create_app(settings)
+    server = uvicorn.Server(configured(settings, app))
+    app.state.leaving = lambda: server.should_exit
     server.run()
     if not server.started:
         raise typer.Exit(1)

@@ -221,6 +221,18 @@ class BadFields(RequestError):
     code, title = "BAD_FIELDS", "The answers do not fit what the venue asks"
 
 
+class WebhookNotFound(NotFound):
+    code, title = "WEBHOOK_NOT_FOUND", "There is no such webhook in the collection"
+
+
+class TooManyWebhooks(RequestError):
+    code, status, title = "TOO_MANY_WEBHOOKS", 409, "The collection has as many webhooks as it may have"
+
+
+class TargetRefused(RequestError):
+    code, title = "TARGET_REFUSED", "A webhook may not go there"
+
+
 class BadCursor(RequestError):
     code, title = "BAD_CURSOR", "The cursor is not one of ours"
 

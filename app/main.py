@@ -23,8 +23,10 @@ from app.api.limiter import Limits
 from app.api.metrics import Metrics
 from app.api.middleware import Edge
 from app.api.pool import Pool
-from app.api.routers import collections, consent, door, figures, keys, operations, recognition, subjects, visits
+from app.api.routers import board, collections, consent, door, figures, keys, operations, recognition, subjects, visits, webhooks
+from app.api.routers.board import Seats
 from app.gallery.contract import Gallery
+from app.service.courier import Courier
 from app.service.house import opened
 from app.service.index import keep_ready
 from app.service.machine import facts
@@ -58,8 +60,11 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
             stop = threading.Event()
             every = settings.follow_seconds / 2
             mender = threading.Thread(target=keep_ready, args=(parts.index, stop, every), name="frontalis-index")
-            mender.start()
-            stack.callback(mender.join)
+            courier = Courier(parts.database, settings.webhook_private_targets)
+            carrier = threading.Thread(target=courier.work, args=(stop,), name="frontalis-webhooks")
+            for thread in (mender, carrier):
+                thread.start()
+                stack.callback(thread.join)
             stack.callback(stop.set)
             app.state.running = Running(parts, pool, data_secret(settings.data_dir))
             app.state.metrics.watch(parts.index)
@@ -83,10 +88,12 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
         redoc_url=None,
     )
     app.state.settings, app.state.metrics = settings, Metrics()
+    # Whoever runs the server says when it is asked to stop; streams end then.
+    app.state.seats, app.state.leaving = Seats(settings.max_boards), lambda: False
     app.state.limits = limits = Limits(settings.rate_limit, settings.address_rate_limit)
     app.add_middleware(Edge, metrics=app.state.metrics, limits=limits, max_body_bytes=settings.max_body_bytes)
     problems.install(app)
-    for part in (recognition, subjects, collections, door, visits, consent, figures, keys, operations):
+    for part in (recognition, subjects, collections, door, visits, board, webhooks, consent, figures, keys, operations):
         app.include_router(part.router, dependencies=[Depends(guard)])
     app.mount("/web", StaticFiles(directory=WEB), name="web")
     # Swagger UI from a package: the page works without the internet and tells nobody that it was opened.

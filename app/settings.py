@@ -97,6 +97,10 @@ class Settings(BaseSettings):
         le=1000,
         description="What would match at this many times the wanted rate is for a person to review.",
     )
+    webhook_private_targets: bool = Field(
+        default=False, description="Let webhooks reach this machine and private networks, and plain HTTP."
+    )
+    max_boards: int = Field(default=32, ge=1, le=1000, description="Live boards that may listen at once.")
     min_quality: float = Field(
         default=10.0, ge=0, le=100, description="Faces below this overall quality (0-100) are not enrolled."
     )

@@ -87,6 +87,13 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "list_consents": _for("enroll", "visits"),
         "create_consent": _for("enroll"),
         "create_registration": _for("kiosk", "enroll"),
+        "stream_events": _for("visits"),
+        "list_webhooks": _for("admin"),
+        "create_webhook": _for("admin"),
+        "change_webhook": _for("admin"),
+        "delete_webhook": _for("admin"),
+        "list_deliveries": _for("admin"),
+        "resend_deliveries": _for("admin"),
     }
 )
 """By operation id. A route that is not here is refused."""

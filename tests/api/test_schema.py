@@ -48,7 +48,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=str)
 def test_no_made_up_request_ends_in_a_server_error(served: str, mode: GenerationMode) -> None:
     asked = set()
-    for found in schemathesis.openapi.from_url(f"{served}/openapi.json").get_all_operations():
+    # A live board's stream does not end while somebody reads it.
+    schema = schemathesis.openapi.from_url(f"{served}/openapi.json").exclude(path="/board/events")
+    for found in schema.get_all_operations():
         operation = found.ok()
 
         @given(operation.as_strategy(generation_mode=mode))
