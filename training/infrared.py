@@ -20,21 +20,20 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 
+from app.face.extract import load_extractor
 from app.face.nets.infrared import InfraredEntry, InfraredExtractor
-from app.face.spectrum import is_colourless
+from app.face.spectrum import extractor_of, is_colourless
 from app.face.weights import write_card
-from training.branch import pixels
 from training.checkpoint import Run
 from training.data.near_infrared import TEST, TRAINING
-from training.embeddings import Embed, unit
+from training.embeddings import Embed
 from training.export import save_weights
 from training.frozen import Bench, add_arguments
 from training.infrared_report import Sides, examples, failures, simulated, table, without_colour
 from training.maps import embeddings_of
-from training.spectra import ABLATIONS, CPU, Config, Pictures, fit, gathered
+from training.spectra import ABLATIONS, Config, Pictures, fit, gathered
 
 CARD: Final = Path(__file__).parent / "cards" / "infrared.json"
 
@@ -56,20 +55,8 @@ def train(bench: Bench, config: Config, folder: Path) -> InfraredEntry:
 
 
 def network(bench: Bench, entry: InfraredEntry) -> Embed:
-    """The infrared network by torch: crops uint8 [n, 112, 112, 3] to unit rows."""
-    whole = InfraredExtractor(entry, bench.extractor).eval()
-    return lambda crops: _embedded(whole, crops)
-
-
-def visible(bench: Bench) -> Embed:
-    """E itself."""
-    return lambda crops: _embedded(bench.extractor, crops)
-
-
-def _embedded(whole: torch.nn.Module, crops: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:
-    with torch.inference_mode():
-        parts = [whole(pixels(crops[at : at + batch], CPU)).numpy() for at in range(0, len(crops), batch)]
-    return unit(np.concatenate(parts))
+    """The infrared network, as it is served: crops uint8 [n, 112, 112, 3] to unit rows."""
+    return extractor_of(InfraredExtractor(entry, bench.extractor), bench.card).embed
 
 
 def evaluate(bench: Bench, config: Config, args: argparse.Namespace) -> dict[str, Any]:
@@ -78,7 +65,9 @@ def evaluate(bench: Bench, config: Config, args: argparse.Namespace) -> dict[str
     test = bench.lfw(args.lfw_pairs)
     sides = Sides.of(test)
     gallery = embeddings_of(bench.extractor, test.maps)
-    shown, numbers, found = table(sides, gallery, visible(bench), {"infrared network": network(bench, entry)})
+    shown, numbers, found = table(
+        sides, gallery, load_extractor(bench.card).embed, {"infrared network": network(bench, entry)}
+    )
     console = Console(width=160)
     console.print(shown)
     told = decisions(sides)
@@ -109,7 +98,9 @@ def ablation(bench: Bench, config: Config, args: argparse.Namespace) -> dict[str
     for name, change in ABLATIONS.items():
         folder = args.run / name.replace(", ", "-").replace(" ", "-")
         networks[name] = network(bench, fit(data, bench.extractor, replace(config, **change), Run(folder)))
-    shown, numbers, _ = table(Sides.of(test), embeddings_of(bench.extractor, test.maps), visible(bench), networks)
+    shown, numbers, _ = table(
+        Sides.of(test), embeddings_of(bench.extractor, test.maps), load_extractor(bench.card).embed, networks
+    )
     Console(width=160).print(shown)
     return {"LFW View 2, simulated": numbers, "steps": config.steps}
 

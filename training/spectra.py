@@ -42,7 +42,7 @@ class Config:
 
     steps: int = 350
     batch: int = 64
-    rate: float = 1e-3
+    rate: float = 3e-3
     shared: bool = True
     identity: float = 0.05
     distil: float = 1.0

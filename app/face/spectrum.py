@@ -93,9 +93,14 @@ def load_infrared(
     entry, late = load_part(card, "entry"), load_part(visible, "extractor")
     if not isinstance(entry, InfraredEntry) or not isinstance(late, EdgeNeXt):
         raise WeightsError(f"{card.name} is no infrared network for {visible.name}")
+    return extractor_of(InfraredExtractor(entry, late), visible, runtime, streams, device)
+
+
+def extractor_of(
+    network: EdgeNeXt, card: ModelCard, runtime: Runtime = "openvino", streams: int = 1, device: str = "cpu"
+) -> NetworkExtractor:
+    """``network`` as an extractor that takes crops as the one of ``card`` does."""
     batch = CPU_BATCH if device == "cpu" else GPU_BATCH
-    size = visible.input_size
-    shape = (batch if device == "cpu" else -1, size, size, 3)
-    module = WithMap(InfraredExtractor(entry, late))
-    network = run_with(runtime, FromPixels(module, visible.mean, visible.std), shape, streams, device)
-    return NetworkExtractor(network, size, visible.width, template(size), batch)
+    shape = (batch if device == "cpu" else -1, card.input_size, card.input_size, 3)
+    run = run_with(runtime, FromPixels(WithMap(network), card.mean, card.std), shape, streams, device)
+    return NetworkExtractor(run, card.input_size, card.width, template(card.input_size), batch)
