@@ -23,7 +23,7 @@ import torch
 from rich.console import Console
 
 from app.face.extract import load_extractor
-from app.face.nets.infrared import InfraredEntry, InfraredExtractor
+from app.face.nets.infrared import InfraredEntry, infrared_extractor
 from app.face.spectrum import extractor_of, is_colourless
 from app.face.weights import write_card
 from training.checkpoint import Run
@@ -56,7 +56,7 @@ def train(bench: Bench, config: Config, folder: Path) -> InfraredEntry:
 
 def network(bench: Bench, entry: InfraredEntry) -> Embed:
     """The infrared network, as it is served: crops uint8 [n, 112, 112, 3] to unit rows."""
-    return extractor_of(InfraredExtractor(entry, bench.extractor), bench.card).embed
+    return extractor_of(infrared_extractor(entry, bench.extractor), bench.card).embed
 
 
 def evaluate(bench: Bench, config: Config, args: argparse.Namespace) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from app.face.nets.edgenext import ConvBlock, EdgeNeXt
 from app.face.nets.heads import MarginSoftmax
-from app.face.nets.infrared import InfraredEntry, InfraredExtractor
+from app.face.nets.infrared import InfraredEntry, infrared_extractor
 from training.branch import pixels
 from training.checkpoint import Run
 from training.data.augment import Augmentation, augment
@@ -111,7 +111,7 @@ def fit(data: Pictures, visible: EdgeNeXt, config: Config, run: Run, camera: Cam
     visible = visible.eval().requires_grad_(False)
     means = data.means()
     trainee = Trainee(visible, len(means))
-    network = InfraredExtractor(trainee.entry, visible)
+    network = infrared_extractor(trainee.entry, visible)
     optimizer = torch.optim.AdamW(trainee.parameters(), config.rate, weight_decay=config.decay)
     step = 0
     if saved := run.load():

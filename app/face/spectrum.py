@@ -15,7 +15,7 @@ from app.face.align import template
 from app.face.extract import CPU_BATCH, GPU_BATCH, Extractor, NetworkExtractor
 from app.face.faces import Spectrum
 from app.face.nets.edgenext import EdgeNeXt, WithMap
-from app.face.nets.infrared import InfraredEntry, InfraredExtractor
+from app.face.nets.infrared import InfraredEntry, infrared_extractor
 from app.face.runtime import FromPixels, Runtime, run_with
 from app.face.weights import CARD, ModelCard, load_part, read_card
 
@@ -93,7 +93,7 @@ def load_infrared(
     entry, late = load_part(card, "entry"), load_part(visible, "extractor")
     if not isinstance(entry, InfraredEntry) or not isinstance(late, EdgeNeXt):
         raise WeightsError(f"{card.name} is no infrared network for {visible.name}")
-    return extractor_of(InfraredExtractor(entry, late), visible, runtime, streams, device)
+    return extractor_of(infrared_extractor(entry, late), visible, runtime, streams, device)
 
 
 def extractor_of(

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from app.face.nets.edgenext import EdgeNeXt
 from app.face.nets.heads import MarginSoftmax
-from app.face.nets.infrared import InfraredExtractor
+from app.face.nets.infrared import infrared_extractor
 from app.face.spectrum import decide, is_colourless
 from training.branch import pixels
 from training.checkpoint import Run
@@ -50,7 +50,7 @@ def test_before_training_the_infrared_network_is_the_visible_one() -> None:
     entry.start_at(network)
     x = torch.randn(3, 3, 112, 112)
     with torch.inference_mode():
-        assert torch.equal(InfraredExtractor(entry, network)(x), network(x))
+        assert torch.equal(infrared_extractor(entry, network)(x), network(x))
 
 
 def test_late_layers_are_the_visible_networks_own_and_only_the_entry_is_trained(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_late_layers_are_the_visible_networks_own_and_only_the_entry_is_trained(
     before = {name: value.clone() for name, value in network.state_dict().items()}
     entry = fit(pictures(network), network, replace(SMALL, steps=3), Run(tmp_path))
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    whole = InfraredExtractor(entry, network)
+    whole = infrared_extractor(entry, network)
     assert whole.units[len(entry.units)] is network.units[len(entry.units)]
     assert not torch.equal(entry.units[0][0].weight, network.units[0][0].weight)  # type: ignore[index,union-attr]
 
@@ -85,7 +85,7 @@ def test_infrared_pictures_come_closer_to_where_visible_ones_are_and_a_run_resum
             near_infrared(data.crop(i)[8:120, 8:120].copy(), TRAINING, np.random.default_rng(i)) for i in range(24)
         ]
         with torch.inference_mode():
-            there = F.normalize(InfraredExtractor(entry, network)(pixels(np.stack(crops), CPU)))  # type: ignore[arg-type]
+            there = F.normalize(infrared_extractor(entry, network)(pixels(np.stack(crops), CPU)))  # type: ignore[arg-type]
         return float(1 - (there.numpy() * data.embedding).sum(axis=1).mean())
 
     first = entry_like(network)

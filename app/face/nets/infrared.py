@@ -6,6 +6,8 @@ The rest is shared with the frozen visible network, so that both embed into one 
 
 from __future__ import annotations
 
+import copy
+
 from torch import Tensor, nn
 
 from app.face.nets.edgenext import ChannelNorm, ConvBlock, EdgeNeXt
@@ -30,11 +32,9 @@ class InfraredEntry(nn.Module):
         return x
 
 
-class InfraredExtractor(EdgeNeXt):
+def infrared_extractor(entry: InfraredEntry, visible: EdgeNeXt) -> EdgeNeXt:
     """``entry``, then the units of ``visible`` behind the place that it takes, then its head: no weight is copied."""
-
-    def __init__(self, entry: InfraredEntry, visible: EdgeNeXt) -> None:
-        nn.Module.__init__(self)
-        self.width = visible.width
-        self.units = nn.ModuleList([*entry.units, *visible.units[len(entry.units) :]])
-        self.norm, self.embed = visible.norm, visible.embed
+    whole = copy.copy(visible)
+    whole._modules = visible._modules.copy()  # else the copy's units would be the visible network's, too
+    whole.units = nn.ModuleList([*entry.units, *visible.units[len(entry.units) :]])
+    return whole
