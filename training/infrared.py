@@ -33,7 +33,7 @@ from training.export import save_weights
 from training.frozen import Bench, add_arguments
 from training.infrared_report import Sides, examples, failures, simulated, table, without_colour
 from training.maps import embeddings_of
-from training.spectra import ABLATIONS, Config, Pictures, fit, gathered
+from training.spectra import ABLATIONS, Config, Pictures, entry_shape, fit, gathered
 
 CARD: Final = Path(__file__).parent / "cards" / "infrared.json"
 
@@ -120,7 +120,13 @@ def export(bench: Bench, config: Config, args: argparse.Namespace) -> dict[str, 
         "std": list(bench.card.std),
         "width": bench.extractor.width,
         "metrics": [numbers],
-        "parts": {"entry": {"architecture": "infrared_entry", "kwargs": {}, "file": "entry.safetensors"}},
+        "parts": {
+            "entry": {
+                "architecture": "infrared_entry",
+                "kwargs": entry_shape(bench.extractor),
+                "file": "entry.safetensors",
+            }
+        },
     }
     written = write_card(folder, card)
     Console().print(f"{written.model_id} fits {written.fits}")

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from app.face.nets.edgenext import ConvBlock, EdgeNeXt
+from app.face.nets.edgenext import ConvBlock, EdgeNeXt, SplitBlock
 from app.face.nets.heads import MarginSoftmax
 from app.face.nets.infrared import InfraredEntry, infrared_extractor
 from training.branch import pixels
@@ -40,9 +40,9 @@ CPU: Final = torch.device("cpu")
 class Config:
     """A run. ``shared``: one classifier over both spectra; without it, infrared has its own, with no L_vis."""
 
-    steps: int = 350
+    steps: int = 1200
     batch: int = 64
-    rate: float = 3e-3
+    rate: float = 2e-3
     shared: bool = True
     identity: float = 0.05
     distil: float = 1.0
@@ -53,6 +53,7 @@ class Config:
 
 ABLATIONS: Final[dict[str, dict[str, Any]]] = {
     "joint, distilled": {},
+    "distilled alone": {"identity": 0.0},
     "joint": {"distil": 0.0, "identity": 1.0},
     "joint, pull": {"distil": 0.0, "identity": 1.0, "pull": 1.0},
     "infrared alone": {"distil": 0.0, "identity": 1.0, "shared": False},
@@ -95,14 +96,28 @@ class Trainee(nn.Module):
         self.classifier = MarginSoftmax(visible.width, people)
 
 
+STAGES: Final = 2
+"""How many of E's four stages infrared has of its own."""
+
+
+def entry_shape(visible: EdgeNeXt, stages: int = STAGES) -> dict[str, list[int]]:
+    """Arguments of the entry that takes the place of the visible network's first ``stages``."""
+    starts = [i for i, unit in enumerate(visible.units) if isinstance(unit, nn.Sequential)]
+    shape: dict[str, list[int]] = {"dims": [], "depths": [], "kernels": [], "scales": []}
+    for start, end in zip(starts[:stages], [*starts, len(visible.units)][1:], strict=False):
+        blocks = list(visible.units[start + 1 : end])
+        convs = [block for block in blocks if isinstance(block, ConvBlock)]
+        split = blocks[-1]
+        shape["dims"].append(convs[0].depthwise.out_channels)
+        shape["depths"].append(len(blocks))
+        shape["kernels"].append(convs[0].depthwise.kernel_size[0])
+        shape["scales"].append(len(split.convs) + 1 if isinstance(split, SplitBlock) else 1)
+    return shape
+
+
 def entry_like(visible: EdgeNeXt) -> InfraredEntry:
-    """An entry of the shape of the visible network's stem and first stage."""
-    depth = next(i for i, unit in enumerate(visible.units) if i and isinstance(unit, nn.Sequential)) - 1
-    stem, block = visible.units[0], visible.units[1]
-    assert isinstance(stem, nn.Sequential)
-    assert isinstance(stem[0], nn.Conv2d)
-    assert isinstance(block, ConvBlock)
-    return InfraredEntry(stem[0].out_channels, depth, block.depthwise.kernel_size[0])
+    """An entry of the shape of the visible network's first stages."""
+    return InfraredEntry(**entry_shape(visible))
 
 
 def fit(data: Pictures, visible: EdgeNeXt, config: Config, run: Run, camera: Camera = TRAINING) -> InfraredEntry:

@@ -1,4 +1,4 @@
-"""The infrared network of method E: a first stage of its own before the late layers of the visible network.
+"""The infrared network of method E: first stages of its own before the late layers of the visible network.
 
 What infrared changes is how a face is lit and how skin, hair and irises shine: that is for the first layers to undo.
 The rest is shared with the frozen visible network, so that both embed into one space.
@@ -7,19 +7,25 @@ The rest is shared with the frozen visible network, so that both embed into one 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from app.face.nets.edgenext import ChannelNorm, ConvBlock, EdgeNeXt
+from app.face.nets.edgenext import EdgeNeXt
 
 
 class InfraredEntry(nn.Module):
-    """Stem and first stage: [n, 3, 112, 112] normalised to [n, channels, 28, 28]."""
+    """The first stages of an EdgeNeXt, as many as there are ``dims``: [n, 3, 112, 112] normalised to their last map."""
 
-    def __init__(self, channels: int = 32, depth: int = 3, kernel: int = 3) -> None:
+    def __init__(
+        self,
+        dims: Sequence[int] = (32, 64),
+        depths: Sequence[int] = (3, 3),
+        kernels: Sequence[int] = (3, 5),
+        scales: Sequence[int] = (1, 2),
+    ) -> None:
         super().__init__()
-        stem = nn.Sequential(nn.Conv2d(3, channels, 4, stride=4), ChannelNorm(channels))
-        self.units = nn.ModuleList([stem, *(ConvBlock(channels, kernel) for _ in range(depth))])
+        self.units = EdgeNeXt(1, dims, depths, kernels, scales).units
 
     def start_at(self, visible: EdgeNeXt) -> None:
         """Take over the weights of the visible network's first units. Raises ``RuntimeError`` where they do not fit."""
