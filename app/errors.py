@@ -84,6 +84,10 @@ class LowQuality(FaceError):
     code, title = "LOW_QUALITY", "The face is too small, blurred or dark"
 
 
+class Occluded(FaceError):
+    code, title = "OCCLUDED", "Too much of the face is covered"
+
+
 class PoseTooExtreme(FaceError):
     code, title = "POSE_TOO_EXTREME", "The head is turned too far"
 

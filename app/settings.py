@@ -113,6 +113,12 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
 
+    max_covered: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="Faces of which more than this part (0-1) is covered are not enrolled, where the model can tell.",
+    )
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:

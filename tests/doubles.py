@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.face.faces import Detection, Face, Picture, Pose, Quality
+from app.face.faces import Attributes, Detection, Face, Occlusion, Picture, Pose, Quality, Regions
+from app.face.occlusion import Stricter
 from app.face.spectrum import Asked
 from app.face.thresholds import ThresholdTable
 from app.gallery.contract import Hit
@@ -25,12 +26,18 @@ WIDTH = 64
 RED = [20 + 8 * person for person in range(29)]
 
 
-def picture(*people: int, spread: int = 0, quality: int = 80, side: int = 96) -> NDArray[np.uint8]:
-    """One square for each of ``people``, left to right: uint8 [side, n * (side + 16) + 16, 3]."""
+def picture(
+    *people: int, spread: int = 0, quality: int = 80, side: int = 96, covered: float = 0.0
+) -> NDArray[np.uint8]:
+    """One square for each of ``people``, left to right: uint8 [side, n * (side + 16) + 16, 3].
+
+    The lower part ``covered`` of each is white; the engine sees the person in the rest while that is the larger.
+    """
     image = np.zeros((side, 16 + len(people) * (side + 16), 3), np.uint8)
     for place, person in enumerate(people):
         left = 16 + place * (side + 16)
         image[:, left : left + side] = (RED[person], spread, quality)
+        image[side - round(covered * side) :, left : left + side] = 255
     return image
 
 
@@ -40,7 +47,7 @@ def encode(image: NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes
     return out.getvalue()
 
 
-def photo(*people: int, **options: int) -> bytes:
+def photo(*people: int, **options: Any) -> bytes:
     """A PNG of ``picture``."""
     return encode(picture(*people, **options))
 
@@ -56,7 +63,8 @@ class FakeEngine:
     detector = "squares"
     extractor = "colours"
     runtime = "none"
-    attributes: frozenset[str] = frozenset()
+    attributes = frozenset({"occlusion"})
+    stricter = Stricter(((0.0, 0.0), (0.5, 0.2)))
 
     def __init__(self, model_id: str = "fake-1", turn: int = 1) -> None:
         self.model_id, self.turn = model_id, turn
@@ -69,7 +77,7 @@ class FakeEngine:
         spectrum: Asked = "visible",
     ) -> list[Picture]:
         """``infrared`` is answered where it is asked for; nothing else changes."""
-        seen = [self._picture(image) for image in images]
+        seen = [self._picture(image, attributes) for image in images]
         if spectrum != "infrared":
             return seen
         return [replace(one, faces=tuple(replace(face, spectrum="infrared") for face in one.faces)) for one in seen]
@@ -77,10 +85,12 @@ class FakeEngine:
     def frontalize(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.roll(embeddings, self.turn, axis=1)
 
-    def _picture(self, image: NDArray[np.uint8]) -> Picture:
+    def _picture(self, image: NDArray[np.uint8], attributes: frozenset[str]) -> Picture:
         lit = image.mean(axis=0)[:, 0] > 12
         edges = np.flatnonzero(np.diff(np.concatenate([[False], lit, [False]]).astype(np.int8)))
         faces = [self._face(image, int(a), int(b)) for a, b in edges.reshape(-1, 2) if b - a >= 12]
+        if "occlusion" in attributes:
+            faces = [replace(face, attributes=Attributes(occlusion=face.occlusion)) for face in faces]
         faces.sort(key=lambda face: face.detection.box[0] - face.detection.box[2])
         size = (image.shape[1], image.shape[0])
         return Picture(tuple(faces), size, size, {"detect": 1.0, "embed": 2.0})
@@ -100,7 +110,13 @@ class FakeEngine:
             Quality(float(blue), 90.0, 90.0, 90.0, 90.0, 40.0),
             raw,
             self.frontalize(raw[None])[0],
+            occlusion=self._occlusion(float((image[:, left + 4 : right - 4].min(axis=(1, 2)) > 230).mean())),
         )
+
+    def _occlusion(self, covered: float) -> Occlusion:
+        cells = np.full((14, 14), covered, np.float32)
+        pattern = (3, 4, 0, 4) if covered else None
+        return Occlusion(float(covered > 0), covered, Regions(0, 0, 0, covered, 1), pattern, covered > 0, cells)
 
 
 class FailingGallery(FaissGallery):

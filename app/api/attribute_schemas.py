@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+import numpy as np
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from app.errors import UnknownAttribute
 from app.face.attributes import ESTIMATORS
@@ -51,9 +52,59 @@ class AgePublic(BaseModel):
     high: float
 
 
+def _pattern(value: object) -> object:
+    if isinstance(value, tuple):
+        top, low, left, right = value
+        return {"rows": (top, low), "cols": (left, right)}
+    return value
+
+
+def _rounded(value: object) -> object:
+    return np.round(value.astype(float), 2).tolist() if isinstance(value, np.ndarray) else value
+
+
+class RegionsPublic(BaseModel):
+    """The part of each region that is covered, 0-1."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    forehead: float
+    eyes: float
+    nose: float
+    mouth: float
+    chin: float
+
+
+class PatternPublic(BaseModel):
+    """The covered rectangle on a grid of 5 x 5 over the aligned face: first and last row and column, from 0."""
+
+    rows: tuple[int, int]
+    cols: tuple[int, int]
+
+
+class OcclusionPublic(BaseModel):
+    """``occluded``: the chance that anything is; ``covered``: which part of the face; ``mask``: a face mask is worn.
+    ``pattern`` is null for none. ``cells``: the chance that each of 14 x 14 cells of the aligned face is covered."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    occluded: float
+    covered: float
+    regions: RegionsPublic
+    pattern: Annotated[PatternPublic | None, BeforeValidator(_pattern)]
+    mask: bool
+    cells: Annotated[list[list[float]], BeforeValidator(_rounded)]
+
+
+def unasked(value: object) -> bool:
+    """Whether a field is left out of the answer."""
+    return value is None
+
+
 class EstimatedPublic(BaseModel):
     """What estimators said; a field is there where it was asked for."""
 
     model_config = ConfigDict(from_attributes=True)
 
-    age: AgePublic | None = None
+    age: AgePublic | None = Field(default=None, exclude_if=unasked)
+    occlusion: OcclusionPublic | None = Field(default=None, exclude_if=unasked)

@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from app.api.attribute_schemas import ALWAYS, Estimated, EstimatedPublic, Listed
+from app.api.attribute_schemas import ALWAYS, Estimated, EstimatedPublic, Listed, unasked
 from app.errors import BadBase64, BadMetadata
 from app.face.faces import Spectrum
 from app.face.spectrum import Asked
@@ -219,7 +219,8 @@ class FacePublic(Public):
 
 class ThresholdPublic(Public):
     """What scores were held against: cosines, inclusive. ``fmr`` is the false match rate of one comparison,
-    ``fpir`` that of a search among ``subjects``. ``extrapolated``: rarer than what was measured."""
+    ``fpir`` that of a search among ``subjects``. ``extrapolated``: rarer than what was measured.
+    ``raised``: how much stricter than for a bare face, because less of this one is seen."""
 
     threshold: float
     review: float
@@ -227,6 +228,7 @@ class ThresholdPublic(Public):
     fmr: float
     subjects: int
     extrapolated: bool
+    raised: float
 
 
 class AcceptedPublic(FacePublic, EstimatedPublic):
@@ -276,9 +278,12 @@ class CandidatePublic(Public):
 
 
 class RecognisedPublic(FacePublic, EstimatedPublic):
+    """``threshold`` is this face's: that of the search, raised where a part of the face is covered."""
+
     candidates: list[CandidatePublic]
     match: CandidatePublic | None
     decision: Decision
+    threshold: ThresholdPublic
 
 
 class IdentifiedPublic(Public):
@@ -308,9 +313,9 @@ class VerifiedPublic(Public):
 class AnalysedFacePublic(EstimatedPublic):
     box: tuple[float, float, float, float]
     detection_score: float
-    landmarks: list[tuple[float, float]] | None = None
-    pose: PosePublic | None = None
-    quality: QualityPublic | None = None
+    landmarks: list[tuple[float, float]] | None = Field(default=None, exclude_if=unasked)
+    pose: PosePublic | None = Field(default=None, exclude_if=unasked)
+    quality: QualityPublic | None = Field(default=None, exclude_if=unasked)
 
 
 class AnalysedPublic(Public):

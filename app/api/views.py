@@ -104,6 +104,7 @@ def _recognised(one: Recognised) -> RecognisedPublic:
         candidates=[CandidatePublic.model_validate(candidate) for candidate in one.candidates],
         match=CandidatePublic.model_validate(one.match) if one.match else None,
         decision=one.decision,
+        threshold=ThresholdPublic.model_validate(one.limit),
     )
 
 

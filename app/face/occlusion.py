@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FACE: Final = (56.0, 66.0, 40.0, 52.0)
 """Centre x, y and half axes, in pixels of the crop of 112, of the ellipse that counts as the face."""
 
-BARE, COVERED = 0.3, 0.7
+BARE, COVERED = 0.5, 0.9
 """Chances of an occlusion up to which a face keeps its embedding, and from which the masked one is taken; in between
 they are mixed, so that the same face from frame to frame does not jump."""
 
@@ -62,6 +62,14 @@ def covered_part(cells: NDArray[np.floating], region: NDArray[np.floating] = FAC
     return np.asarray((cells * region).sum(axis=(-2, -1)) / region.sum(), np.float32)
 
 
+def mixed(
+    embeddings: NDArray[np.float32], masked: NDArray[np.float32], chance: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Unit rows [n, width] between ``embeddings`` and ``masked``, by the ``chance`` [n] of an occlusion."""
+    share = np.asarray(np.clip((chance - BARE) / (COVERED - BARE), 0, 1)[:, None], np.float32)
+    return np.where(share > 0, unit((1 - share) * embeddings + share * masked), embeddings)
+
+
 @dataclass(frozen=True, slots=True)
 class Stricter:
     """Rows (covered fraction of the face, cosine to add to a threshold), both rising, from 0 on."""
@@ -88,9 +96,7 @@ class Unmasker:
         parts = [self._network.outputs(maps[at : at + 1]) for at in range(len(maps))]
         masked = unit(np.concatenate([part[0] for part in parts]))
         chance = np.stack([part[2][0, 0] for part in parts])
-        share = np.asarray(np.clip((chance - BARE) / (COVERED - BARE), 0, 1)[:, None], np.float32)
-        mixed = np.where(share > 0, unit((1 - share) * embeddings + share * masked), embeddings)
-        return np.asarray(mixed, np.float32), [self._said(*(one[0] for one in part[1:])) for part in parts]
+        return mixed(embeddings, masked, chance), [self._said(*(one[0] for one in part[1:])) for part in parts]
 
     def _said(self, cells: NDArray[np.float32], chance: NDArray[np.float32], pattern: NDArray[np.float32]) -> Occlusion:
         rectangle = rectangle_of(int(pattern.argmax()))

@@ -20,6 +20,7 @@ class Limit:
     ``threshold`` and ``review`` are cosines, both inclusive. ``fmr`` is the false match rate of one
     comparison, ``fpir`` that of a search among ``subjects``; where the caller named the threshold they are
     what it amounts to. ``extrapolated``: the table of the model ends before this rate, so it is a careful guess.
+    ``raised``: by how much both cosines lie above those of a bare face, because less of this one is seen.
     """
 
     threshold: float
@@ -28,6 +29,7 @@ class Limit:
     fmr: float
     subjects: int
     extrapolated: bool
+    raised: float = 0.0
 
 
 def distance(score: float) -> float:
@@ -35,22 +37,22 @@ def distance(score: float) -> float:
     return math.sqrt(max(0.0, 2.0 - 2.0 * score))
 
 
-def assign(faces: Sequence[Sequence[Hit]], threshold: float) -> list[Hit | None]:
-    """Who each face of one picture is: the best pairs at or above ``threshold`` first, each subject once.
+def assign(faces: Sequence[Sequence[Hit]], thresholds: Sequence[float]) -> list[Hit | None]:
+    """Who each face of one picture is: the best pairs at or above the face's threshold first, each subject once.
 
     Two faces of a picture are two people: a subject goes to the face that resembles it most, the other
     face may still have its next candidate. Ties go to the earlier face, then to the smaller subject.
     """
     pairs = [
         (-hit.score, face, hit.subject, hit)
-        for face, hits in enumerate(faces)
+        for face, (hits, threshold) in enumerate(zip(faces, thresholds, strict=True))
         for hit in hits
         if hit.score >= threshold
     ]
     matched: list[Hit | None] = [None] * len(faces)
     taken: set[int] = set()
     for _, face, subject, hit in sorted(pairs, key=lambda pair: pair[:3]):
-        if hit.score >= threshold and matched[face] is None and subject not in taken:
+        if matched[face] is None and subject not in taken:
             matched[face] = hit
             taken.add(subject)
     return matched

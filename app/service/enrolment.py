@@ -17,7 +17,7 @@ from app.service.consents import Given
 from app.service.hints import Hint, hint_for
 from app.service.one_person import others
 from app.service.parts import Parts
-from app.service.pictures import Seen, look, one_face, require_quality
+from app.service.pictures import Seen, look, one_face, require_quality, require_uncovered
 from app.service.thresholds import limit_for_fpir
 from app.service.years import When
 from app.store import queries
@@ -150,6 +150,7 @@ def _judge(parts: Parts, asked: Enrolment) -> tuple[list[_Candidate], list[Rejec
             face = one_face(seen.picture, asked.faces)
             require_quality(face, parts.settings.min_quality)
             candidates.append(_Candidate(index, seen, face))
+            require_uncovered(face, parts.settings.max_covered)
         except (PictureError, FaceError) as refusal:
             rejected.append(_rejected(index, refusal))
     if asked.one_person:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.errors import ModelMismatch
 from app.face.faces import Picture
+from app.face.occlusion import Stricter
 from app.face.presentation import PresentationCheck
 from app.face.spectrum import Asked
 from app.face.thresholds import ThresholdTable
@@ -25,7 +26,7 @@ class Engine(Protocol):
     """Pictures to faces. Thread safe.
 
     ``model_id`` names extractor and frontalizer together, ``extractor`` the first alone; ``attributes`` are what
-    ``pictures`` may be asked for.
+    ``pictures`` may be asked for, ``stricter`` what a covered face costs.
     """
 
     model_id: str
@@ -35,6 +36,7 @@ class Engine(Protocol):
     runtime: str
     thresholds: ThresholdTable
     attributes: frozenset[str]
+    stricter: Stricter
 
     def pictures(
         self,

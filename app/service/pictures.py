@@ -11,7 +11,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import FaceError, ImageTooLarge, LowQuality, MultipleFaces, NoFace, PictureError, TooManyFaces
+from app.errors import FaceError, ImageTooLarge, LowQuality, MultipleFaces, NoFace, Occluded, PictureError, TooManyFaces
 from app.face.attributes import require_available
 from app.face.decode import PictureLimits, decode
 from app.face.faces import Face, Picture
@@ -77,6 +77,12 @@ def these_faces(picture: Picture, faces: Literal["all", "largest"], limit: int) 
     if len(picture.faces) > limit:
         raise TooManyFaces(f"{len(picture.faces)} faces were found, at most {limit} are looked at", limit=limit)
     return picture.faces
+
+
+def require_uncovered(face: Face, most: float) -> None:
+    """Raises ``Occluded``; a model that cannot tell lets every face pass."""
+    if face.occlusion is not None and face.occlusion.covered > most:
+        raise Occluded(f"{face.occlusion.covered:.0%} of the face is covered, at most {most:.0%} may be")
 
 
 def require_quality(face: Face, least: float) -> None:

@@ -16,7 +16,7 @@ from app.gallery.contract import Hit
 from app.service.decision import Decision, Limit, assign, decide, distance, margins
 from app.service.parts import Parts
 from app.service.pictures import Seen, look_at_one, one_face, these_faces
-from app.service.thresholds import limit_at, limit_for_fmr, limit_for_fpir
+from app.service.thresholds import limit_at, limit_for_fmr, limit_for_fpir, raised
 from app.service.years import is_old
 from app.store import queries
 from app.store.models import Template
@@ -43,10 +43,13 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recognised:
+    """``limit`` is this face's: that of the search, raised where a part of the face is covered."""
+
     face: Face
     candidates: tuple[Candidate, ...]
     match: Candidate | None
     decision: Decision
+    limit: Limit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,10 +108,12 @@ def identify(
         searched = time.perf_counter()
         rows = queries.templates_with_subjects(session, {hit.template for hits in found for hit in hits})
     alive = [[hit for hit in hits if hit.template in rows] for hits in found]
-    matches = assign(alive, limit.threshold)
+    # A threshold that the caller names is taken as it is.
+    limits = [limit if threshold is not None else raised(parts, limit, face) for face in wanted]
+    matches = assign(alive, [one.threshold for one in limits])
     recognised = tuple(
-        _recognised(face, hits, match, limit, rows, top_k, parts.settings.template_age)
-        for face, hits, match in zip(wanted, alive, matches, strict=True)
+        _recognised(face, hits, match, own, rows, top_k, parts.settings.template_age)
+        for face, hits, match, own in zip(wanted, alive, matches, limits, strict=True)
     )
     ended = time.perf_counter()
     timings = {**seen.timings_ms, "search": (searched - started) * 1000, "rows": (ended - searched) * 1000}
@@ -184,7 +189,7 @@ def _recognised(
         for hit, margin in zip(hits, margins(hits), strict=True)
     ]
     matched = shown[hits.index(match)] if match is not None else None
-    return Recognised(face, tuple(shown[:top_k]), matched, decide(match, hits, limit.review))
+    return Recognised(face, tuple(shown[:top_k]), matched, decide(match, hits, limit.review), limit)
 
 
 def _candidate(hit: Hit, margin: float | None, row: Template, template_age: float) -> Candidate:
@@ -212,7 +217,10 @@ def _verified(
     template_id: str | None,
     timings_ms: dict[str, float],
 ) -> Verification:
-    limit = limit_for_fmr(parts, fmr) if threshold is None else limit_at(parts, threshold, 1)
+    if threshold is None:
+        limit = raised(parts, limit_for_fmr(parts, fmr), face, *([face_b] if face_b else []))
+    else:
+        limit = limit_at(parts, threshold, 1)
     score = min(1.0, max(-1.0, score))
     return Verification(
         score >= limit.threshold,

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import Final
 
+from app.face.faces import Face
 from app.face.thresholds import ThresholdTable, fmr_for_fpir
 from app.service.decision import Limit
 from app.service.parts import Parts
@@ -37,6 +38,14 @@ def limit_at(parts: Parts, threshold: float, subjects: int) -> Limit:
     """As the caller said, with the rates that it amounts to."""
     table = _limit(parts, fmr_at(parts.engine.thresholds, threshold), subjects)
     return replace(table, threshold=threshold, review=threshold - (table.threshold - table.review))
+
+
+def raised(parts: Parts, limit: Limit, *faces: Face) -> Limit:
+    """``limit`` for these faces: stricter where less is seen of one, so that the false match rate stays the same."""
+    by = max((parts.engine.stricter.at(face.occlusion.covered) for face in faces if face.occlusion), default=0.0)
+    if by == 0:
+        return limit
+    return replace(limit, threshold=min(1.0, limit.threshold + by), review=min(1.0, limit.review + by), raised=by)
 
 
 def fmr_at(table: ThresholdTable, threshold: float) -> float:

@@ -236,3 +236,48 @@ def test_attributes_that_are_not_there(client: TestClient, route: str) -> None:
     answer = client.post(f"/{route}", files=files, data={"attributes": "gaze"})
     assert (answer.status_code, answer.json()["code"]) == (422, "UNKNOWN_ATTRIBUTE")
     assert client.post(f"/{route}", files=files, data={"attributes": "pose"}).status_code in (200, 201)
+
+
+def test_what_covers_a_face_is_told_when_asked_for(client: TestClient) -> None:
+    image = photo(1, covered=0.25)
+    told = client.post("/analyze", files={"image": image}, data={"attributes": "occlusion"}).json()["faces"][0]
+    assert set(told) == {"box", "detection_score", "occlusion"}
+    assert told["occlusion"]["pattern"] == {"rows": [3, 4], "cols": [0, 4]}
+    assert told["occlusion"]["covered"] == pytest.approx(0.25, abs=0.02)
+    assert told["occlusion"]["mask"] is True
+    assert len(told["occlusion"]["cells"]) == 14
+    bare = client.post("/analyze", files={"image": photo(1)}, data={"attributes": "occlusion"}).json()["faces"][0]
+    assert bare["occlusion"]["pattern"] is None
+    enroll(client, photo(1), subject_id="ada")
+    assert "occlusion" in identify(client, image, attributes="occlusion")["faces"][0]
+    assert "occlusion" not in identify(client, image)["faces"][0]
+    (accepted,) = enroll(client, photo(2), attributes="occlusion").json()["accepted"]
+    assert accepted["occlusion"]["covered"] == 0
+
+
+def test_an_attribute_that_this_server_lacks(client: TestClient) -> None:
+    answer = client.post("/analyze", files={"image": photo(1)}, data={"attributes": "pose,age"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "ATTRIBUTE_UNAVAILABLE")
+    assert "occlusion" in answer.json()["detail"], "it says what there is"
+
+
+def test_covered_faces_are_not_enrolled(client: TestClient) -> None:
+    body = enroll(client, photo(1), photo(1, covered=0.45)).json()
+    assert [one["index"] for one in body["accepted"]] == [0]
+    assert [(one["index"], one["code"]) for one in body["rejected"]] == [(1, "OCCLUDED")]
+
+
+def test_where_less_is_seen_the_threshold_is_stricter_and_says_so(client: TestClient) -> None:
+    enroll(client, photo(1), subject_id="ada")
+    whole = identify(client, encode(np.hstack([picture(1), picture(2, covered=0.25)])))
+    bare, covered = sorted((face["threshold"] for face in whole["faces"]), key=lambda one: one["raised"])
+    assert bare == whole["threshold"]
+    assert bare["raised"] == 0
+    assert covered["raised"] == pytest.approx(0.1, abs=0.01)
+    assert covered["threshold"] == pytest.approx(bare["threshold"] + covered["raised"])
+    assert covered["review"] == pytest.approx(bare["review"] + covered["raised"])
+    assert covered["fmr"] == bare["fmr"], "the rate stays, the cosine rises"
+    named = identify(client, photo(1, covered=0.25), threshold="0.5")["faces"][0]["threshold"]
+    assert (named["threshold"], named["raised"]) == (0.5, 0)
+    pair = {"image": photo(1), "image_b": photo(1, covered=0.25)}
+    assert client.post("/verify", files=pair).json()["threshold"]["raised"] == pytest.approx(0.1, abs=0.01)

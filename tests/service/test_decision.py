@@ -14,7 +14,7 @@ ranked = st.dictionaries(st.integers(1, 6), scores, max_size=6).map(
 
 @given(st.lists(ranked, max_size=5), scores)
 def test_nobody_is_two_faces_and_no_match_lies_below_the_threshold(faces: list[list[Hit]], threshold: float) -> None:
-    matched = assign(faces, threshold)
+    matched = assign(faces, [threshold] * len(faces))
     subjects = [hit.subject for hit in matched if hit]
     assert len(subjects) == len(set(subjects))
     assert all(hit in hits and hit.score >= threshold for hit, hits in zip(matched, faces, strict=True) if hit)
@@ -22,7 +22,7 @@ def test_nobody_is_two_faces_and_no_match_lies_below_the_threshold(faces: list[l
 
 @given(st.lists(ranked, max_size=5), scores)
 def test_a_face_without_match_lost_everybody_to_a_better_face(faces: list[list[Hit]], threshold: float) -> None:
-    matched = assign(faces, threshold)
+    matched = assign(faces, [threshold] * len(faces))
     owners = {hit.subject: hit.score for hit in matched if hit}
     for hit, hits in zip(matched, faces, strict=True):
         if hit is None:
@@ -31,7 +31,12 @@ def test_a_face_without_match_lost_everybody_to_a_better_face(faces: list[list[H
 
 def test_the_other_face_may_still_have_its_next_candidate() -> None:
     twins = [[Hit(1, 10, 0.9), Hit(2, 20, 0.8)], [Hit(1, 10, 0.85), Hit(2, 20, 0.84)]]
-    assert [hit.subject for hit in assign(twins, 0.5) if hit] == [1, 2]
+    assert [hit.subject for hit in assign(twins, [0.5, 0.5]) if hit] == [1, 2]
+
+
+def test_each_face_is_held_against_its_own_threshold() -> None:
+    hits = [[Hit(1, 10, 0.7)], [Hit(1, 10, 0.6)]]
+    assert assign(hits, [0.8, 0.5]) == [None, hits[1][0]]
 
 
 def test_decisions() -> None:

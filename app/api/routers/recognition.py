@@ -153,7 +153,6 @@ async def verify(
 @router.post(
     "/analyze",
     summary="What do these faces look like",
-    response_model_exclude_none=True,
     openapi_extra=_body(AnalyzeCreate, image=_IMAGE, attributes="pose,quality"),
     responses=problems(*_PICTURE, *_ATTRIBUTES, errors.NoFace, errors.TooManyFaces),
 )
