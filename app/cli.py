@@ -23,6 +23,7 @@ from app.api.access import require_closed_door
 from app.api.views import identified
 from app.cli_keys import commands as keys
 from app.cli_reasons import reasons
+from app.cli_seal import commands as seal
 from app.cli_transfer import commands as transfer
 from app.errors import ConfigurationError
 from app.face.bench import bench_pipeline
@@ -47,6 +48,7 @@ main = typer.Typer(
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine.")
 main.add_typer(bench, name="bench")
 main.add_typer(keys, name="keys")
+main.add_typer(seal, name="seal")
 main.add_typer(transfer)
 
 out, err = Console(), Console(stderr=True)
@@ -68,7 +70,7 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(help="Wins over FRONTALIS_TLS_KEY.")] = None,
 ) -> None:
     """Run the service. Settings come from the environment: see README."""
-    given = {"tls_cert": tls_cert, "tls_key": tls_key}
+    given: dict[str, Any] = {"tls_cert": tls_cert, "tls_key": tls_key}
     with reasons():
         settings = Settings(**{name: path for name, path in given.items() if path is not None})
         with rows(settings) as database:

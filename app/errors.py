@@ -114,6 +114,18 @@ class ModelMismatch(FrontalisError):
 # --- gallery and store ----------------------------------------------------------------------------
 
 
+class SealError(FrontalisError):
+    code, status, title = "SEALED", 503, "What is sealed cannot be opened"
+
+
+class SealKeyMissing(SealError):
+    code, title = "SEAL_KEY_MISSING", "The key that it is sealed under is not configured"
+
+
+class SealBroken(SealError):
+    code, title = "SEAL_BROKEN", "What is sealed was altered"
+
+
 class GalleryError(FrontalisError):
     """The index failed; the rows are still the truth."""
 

@@ -11,6 +11,9 @@ from platformdirs import user_data_path
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.errors import ConfigurationError
+from app.seal import Keyring
+
 
 class Settings(BaseSettings):
     """Read once at start and handed on; nothing below asks the environment again."""
@@ -45,6 +48,12 @@ class Settings(BaseSettings):
     address_rate_limit: int = Field(
         default=6000, ge=1, le=1_000_000, description="Requests a minute from one address, with a key or without."
     )
+    seal_key: SecretStr | None = Field(
+        default=None,
+        description="Seals vectors at rest: 32 bytes in base64 (`frontalis seal key`). Several with commas between: "
+        "the first seals, all open.",
+    )
+    seal_key_file: FilePath | None = Field(default=None, description="A file with that, instead.")
     device: Literal["cpu", "cuda"] = Field(
         default="cpu", description="Where networks run. `cuda` is refused at start where there is none."
     )
@@ -134,10 +143,26 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _keys_that_seal(self) -> Self:
+        if self.seal_key is not None and self.seal_key_file is not None:
+            raise ValueError("FRONTALIS_SEAL_KEY or FRONTALIS_SEAL_KEY_FILE, not both")
+        try:
+            self.keyring()
+        except ConfigurationError as error:
+            raise ValueError(error.detail) from None
+        return self
+
+    @model_validator(mode="after")
     def _no_blind_check(self) -> Self:
         if self.presentation != "off" and self.presentation_model is None:
             raise ValueError("FRONTALIS_PRESENTATION needs FRONTALIS_PRESENTATION_MODEL: none is shipped")
         return self
+
+    def keyring(self) -> Keyring | None:
+        """The keys that seal at rest. Raises ``ConfigurationError``."""
+        if self.seal_key_file is not None:
+            return Keyring.parse(self.seal_key_file.read_text())
+        return None if self.seal_key is None else Keyring.parse(self.seal_key.get_secret_value())
 
     @property
     def database(self) -> str:

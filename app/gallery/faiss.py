@@ -14,14 +14,21 @@ from app.gallery.partition import Partition
 from app.gallery.rows import checked_queries, checked_rows
 from app.gallery.source import use_one_thread
 from app.gallery.tiers import Tiers
+from app.gallery.turns import Turns
 from app.gallery.upkeep import Upkeep
+from app.seal import Keyring
 
 
 class FaissGallery:
-    """``Gallery`` in memory. Thread safe; searches never wait for a change."""
+    """``Gallery`` in memory. Thread safe; searches never wait for a change.
 
-    def __init__(self, width: int, tiers: Tiers | None = None) -> None:
+    ``seals``: vectors are held in each collection's own secret rotation, and snapshots are sealed.
+    """
+
+    def __init__(self, width: int, tiers: Tiers | None = None, seals: Keyring | None = None) -> None:
         self.width = width
+        self._seals = seals
+        self._turns = None if seals is None else Turns(width, seals.derive("space"))
         self._tiers = tiers or Tiers()
         self._upkeep = Upkeep()
         self._partitions: dict[int, Partition] = {}
@@ -31,11 +38,11 @@ class FaissGallery:
     def add(
         self, collection: int, templates: NDArray[np.int64], subjects: NDArray[np.int64], vectors: NDArray[np.float32]
     ) -> None:
-        rows = checked_rows(self.width, templates, subjects, vectors)
+        ids, owners, rows = checked_rows(self.width, templates, subjects, vectors)
         use_one_thread()
         with self._lock:
             partition = self._partitions.setdefault(collection, Partition.empty(self.width, self._tiers))
-        partition.add(*rows)
+        partition.add(ids, owners, self._turned(collection, rows))
         while partition.backlog() and partition.rebuild_once():  # a writer that runs ahead does the work itself
             pass
         self._upkeep.notice(partition)
@@ -57,8 +64,11 @@ class FaissGallery:
         queries = checked_queries(self.width, queries, k)
         use_one_thread()
         partition = self._partitions.get(collection)
-        found = partition.search(queries, k) if partition and len(queries) else []
+        found = partition.search(self._turned(collection, queries), k) if partition and len(queries) else []
         return [ranked.hits() for ranked in found] or [[] for _ in queries]
+
+    def _turned(self, collection: int, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        return vectors if self._turns is None else self._turns.turn(collection, vectors)
 
     def count(self, collection: int) -> int:
         partition = self._partitions.get(collection)
@@ -87,14 +97,14 @@ class FaissGallery:
         with self._saving:
             with self._lock:
                 states = {collection: partition.state for collection, partition in self._partitions.items()}
-            snapshot.save(path, self.width, change, states)
+            snapshot.save(path, self.width, change, states, self._seals)
 
     def restore(self, path: Path) -> int | None:
         """Become what the snapshot holds and answer its change number; the rows tell what came after.
 
         None, and nothing changed, where no whole snapshot of this width and FAISS is there: fill from the rows.
         """
-        read = snapshot.load(path, self.width)
+        read = snapshot.load(path, self.width, self._seals)
         if read is None:
             return None
         change, states = read

@@ -9,6 +9,7 @@ their vectors and codes are zeros.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from contextlib import suppress
@@ -19,10 +20,12 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import GalleryError
+from app.errors import GalleryError, SealError
 from app.gallery.partition import State
+from app.gallery.sealed_file import CHUNK, SealedReader, SealedWriter
 from app.gallery.segment import Coder, Segment
 from app.gallery.tail import Tail
+from app.seal import Keyring
 
 _FORMAT: Final = 1
 _DIGEST: Final = 32
@@ -37,19 +40,25 @@ def fingerprint(templates: NDArray[np.int64], subjects: NDArray[np.int64]) -> in
     return int(np.add.reduce(mixed, dtype=np.uint64)) if len(mixed) else 0
 
 
-def save(path: Path, width: int, change: int, states: dict[int, State]) -> None:
-    """Write ``states`` by collection as the snapshot at ``change``. Raises ``GalleryError``."""
+def save(path: Path, width: int, change: int, states: dict[int, State], seals: Keyring | None = None) -> None:
+    """Write ``states`` by collection as the snapshot at ``change``, sealed where there are keys.
+
+    Raises ``GalleryError``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
     try:
         with fresh.open("wb") as file:
-            out = _Hashed(file)
+            sealed = SealedWriter(file, seals) if seals is not None else None
+            out = _Hashed(sealed or file)
             sizes = [[collection, len(state.segments)] for collection, state in states.items()]
             head = {"format": _FORMAT, "width": width, "change": change, "faiss": faiss.__version__}
             out.write(json.dumps(head | {"collections": sizes}).encode() + b"\n")
             for state in states.values():
                 _write_state(out, state)
-            file.write(out.digest())
+            out.write(out.digest())
+            if sealed is not None:
+                sealed.finish()
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
@@ -60,25 +69,28 @@ def save(path: Path, width: int, change: int, states: dict[int, State]) -> None:
         raise GalleryError("The snapshot cannot be written") from error
 
 
-def load(path: Path, width: int) -> tuple[int, dict[int, State]] | None:
+def load(path: Path, width: int, seals: Keyring | None = None) -> tuple[int, dict[int, State]] | None:
     """The change number and states of a snapshot; None where there is none that can be trusted.
 
-    The digest is checked before anything is parsed. Another FAISS may lay out codes differently: not trusted.
+    The digest is checked before anything is parsed. Another FAISS may lay out codes differently: not trusted. Nor is
+    a plain one where there are keys.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as found:
+            file: BinaryIO = found if seals is None else io.BufferedReader(SealedReader(found, seals), CHUNK)
             if not _is_whole(file):
                 return None
             head = json.loads(file.readline())
             if (head["format"], head["width"], head["faiss"]) != (_FORMAT, width, faiss.__version__):
                 return None
             return int(head["change"]), {int(c): _read_state(file, segments) for c, segments in head["collections"]}
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, SealError):
         return None
 
 
 def _is_whole(file: BinaryIO) -> bool:
-    left = os.fstat(file.fileno()).st_size - _DIGEST
+    left = file.seek(0, os.SEEK_END) - _DIGEST
+    file.seek(0)
     digest = hashlib.sha256()
     while left > 0 and (part := file.read(min(left, 1 << 20))):
         digest.update(part)
@@ -91,7 +103,7 @@ def _is_whole(file: BinaryIO) -> bool:
 class _Hashed:
     """A file to write to that knows the digest of what went through it."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO | SealedWriter) -> None:
         self._file, self._hash = file, hashlib.sha256()
 
     def write(self, data: bytes) -> int:

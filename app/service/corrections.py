@@ -12,6 +12,7 @@ from app.service.parts import Parts
 from app.service.visits import VisitView, tell, view
 from app.store import queries, visit_queries
 from app.store.models import Subject, now
+from app.store.vectors import owned_by
 from app.store.visit_models import Impostor, Visit
 
 
@@ -63,8 +64,10 @@ def _keep(parts: Parts, session: Session, visit: Visit, wrong: Subject, true: Su
             collection_id=visit.collection_id,
             subject_id=wrong.id,
             true_subject_id=true.id if true is not None else None,
-            embedding=visit.probe,
-            frontalized=parts.engine.frontalize(raw[None])[0].astype("<f4").tobytes(),
+            embedding=owned_by(visit.probe, visit.collection_id, wrong.id),
+            frontalized=owned_by(
+                parts.engine.frontalize(raw[None])[0].astype("<f4").tobytes(), visit.collection_id, wrong.id
+            ),
             model_id=parts.engine.model_id,
             extractor=parts.engine.extractor,
         )

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from app.errors import FrontalisError
 from app.service.loading import load_engine
 from app.service.machine import facts, installed, prepare
+from app.service.sealing import count_sealed
 from app.settings import Settings
 from app.store import migrate
 from app.store.database import Database
@@ -44,6 +45,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _tried("machine", lambda: _machine(settings))
     yield _tried("data folder", lambda: _data_folder(settings))
     yield _tried("database", lambda: _database(settings))
+    yield _sealing(settings)
     yield _tried("model", lambda: _model(settings))
 
 
@@ -79,6 +81,27 @@ def _database(settings: Settings) -> str:
         database.close()
     current = "up to date" if found == head else f"at {found}, {head} comes at the next start"
     return f"{database.url.get_backend_name()}, {current}"
+
+
+def _sealing(settings: Settings) -> Finding:
+    name, seals = "encryption at rest", settings.keyring()
+    if seals is None:
+        return Finding(name, "absent", "off: whoever gets the database has the embeddings (FRONTALIS_SEAL_KEY)")
+    if not settings.database_url and not (settings.data_dir / "frontalis.db").exists():
+        return Finding(name, "ok", f"key {seals.ids[0]}, nothing to seal yet")
+    database = Database(settings.database, 2, seals)
+    try:
+        database.ping()
+        if migrate.revision(database) != migrate.head():
+            return Finding(name, "ok", f"key {seals.ids[0]}; looked at when the tables are the present ones")
+        found = count_sealed(database)
+    except FrontalisError as error:
+        return Finding(name, "failed", error.detail)
+    finally:
+        database.close()
+    state: Literal["ok", "failed"] = "ok" if found.behind == 0 else "failed"
+    rest = "" if found.behind == 0 else f"; {found.behind} are not: run `frontalis seal rotate`"
+    return Finding(name, state, f"{found.vectors - found.behind} vectors under key {seals.ids[0]}{rest}")
 
 
 def _model(settings: Settings) -> str:

@@ -23,6 +23,7 @@ from app.service.years import When
 from app.store import queries
 from app.store.ids import uuid7
 from app.store.models import Collection, Subject, Template
+from app.store.vectors import owned_by
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -217,8 +218,8 @@ def _row(parts: Parts, collection: Collection, subject: Subject, asked: Enrolmen
         collection_id=collection.id,
         subject_id=subject.id,
         change=collection.change,
-        embedding=face.embedding.astype("<f4").tobytes(),
-        frontalized=face.frontalized.astype("<f4").tobytes(),
+        embedding=owned_by(face.embedding.astype("<f4").tobytes(), collection.id, subject.id),
+        frontalized=owned_by(face.frontalized.astype("<f4").tobytes(), collection.id, subject.id),
         pose=asdict(face.pose),
         quality=asdict(face.quality),
         box=[float(value) for value in face.detection.box],

@@ -32,7 +32,8 @@ def opened(
     prepare(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as stack:
-        database = Database(settings.database, settings.threads + 2)
+        seals = settings.keyring()
+        database = Database(settings.database, settings.threads + 2, seals)
         stack.callback(database.close)
         if own:
             with alone(database):
@@ -41,10 +42,10 @@ def opened(
         elif migrate.revision(database) != migrate.head():
             raise StoreError("The database is empty or of another version: run `frontalis migrate`")
         engine = engine or load_engine(settings)
-        gallery = gallery or FaissGallery(engine.width)
+        gallery = gallery or FaissGallery(engine.width, seals=seals)
         snapshots = None
         if isinstance(gallery, FaissGallery):
-            snapshots = Snapshots(gallery, settings.data_dir / "index", engine.model_id, own)
+            snapshots = Snapshots(gallery, settings.data_dir / "index", engine.model_id, own, seals)
             stack.callback(snapshots.close)
         index = Index(gallery, database, engine.model_id, snapshots)
         stack.callback(index.close)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.service.parts import Parts
 from app.store import queries
 from app.store.models import Collection, Template
+from app.store.vectors import checked, owned_by
 
 BATCH = 1000
 
@@ -51,10 +52,14 @@ def _bring(parts: Parts, session: Session, collection: Collection) -> int:
     collection.change += 1
     changed = 0
     # Rows already brought no longer match, so each batch is the next one.
-    while rows := session.execute(select(Template.id, Template.embedding).where(old).limit(BATCH)).all():
-        raw = np.stack([np.frombuffer(row.embedding, "<f4") for row in rows])
+    columns = (Template.id, Template.subject_id, Template.embedding)
+    while rows := session.execute(select(*columns).where(old).limit(BATCH)).all():
+        raw = np.stack([np.frombuffer(checked(row.embedding, collection.id, row.subject_id), "<f4") for row in rows])
         frontal = parts.engine.frontalize(raw).astype("<f4")
-        values = [{"row": row.id, "vector": vector.tobytes()} for row, vector in zip(rows, frontal, strict=True)]
+        values = [
+            {"row": row.id, "vector": owned_by(vector.tobytes(), collection.id, row.subject_id)}
+            for row, vector in zip(rows, frontal, strict=True)
+        ]
         session.connection().execute(
             update(Template.__table__)  # type: ignore[arg-type]
             .where(Template.__table__.c.id == bindparam("row"))

@@ -15,7 +15,7 @@ from app.store.lock import alone
 def rows(settings: Settings) -> Iterator[Database]:
     """The database, with the present tables. Raises ``StoreError``."""
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = Database(settings.database, 2)
+    database = Database(settings.database, 2, settings.keyring())
     try:
         database.ping()
         with alone(database):

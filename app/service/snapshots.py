@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from app.gallery.faiss import FaissGallery
 from app.gallery.snapshot import fingerprint
+from app.seal import Keyring
 from app.store import queries
 
 log = structlog.get_logger("frontalis.index")
@@ -48,9 +49,13 @@ class Snapshots:
     Of several owners of one folder one writes, until it closes or dies: the others hold the same.
     """
 
-    def __init__(self, gallery: FaissGallery, folder: Path, model_id: str, own: bool) -> None:
+    def __init__(
+        self, gallery: FaissGallery, folder: Path, model_id: str, own: bool, seals: Keyring | None = None
+    ) -> None:
         self._gallery, self._folder, self._model_id = gallery, folder, model_id
-        self._path = folder / f"{hashlib.sha256(model_id.encode()).hexdigest()[:16]}.snapshot"
+        # Another key is another space: its snapshot has another name, and the old one is tidied away.
+        name = model_id if seals is None else f"{model_id} {seals.active.hex()}"
+        self._path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.snapshot"
         self._own = own
         self._writing = FileLock(f"{folder}.lock", timeout=0, thread_local=False)
         self._changes = self._saved = 0

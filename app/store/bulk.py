@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import BadArchive
 from app.store.models import Collection, Subject, Template, Utc
+from app.store.vectors import owned_by
 
 AT_ONCE: Final = 500
 """Values of one IN list."""
@@ -105,8 +106,8 @@ def write_people(session: Session, collection: Collection, people: People, vecto
             "collection_id": collection.id,
             "subject_id": owner,
             "change": collection.change + 1,
-            "embedding": raw.tobytes(),
-            "frontalized": frontalized.tobytes(),
+            "embedding": owned_by(raw.tobytes(), collection.id, owner),
+            "frontalized": owned_by(frontalized.tobytes(), collection.id, owner),
         }
         for one, name, owner, (raw, frontalized) in zip(templates, names, owners, vectors.astype("<f4"), strict=True)
         if name not in there

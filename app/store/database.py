@@ -14,13 +14,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from app.errors import StoreError
+from app.seal import Keyring
+from app.store.vectors import use_keyring
 
 
 class Database:
     """Connections and transactions. Thread safe."""
 
-    def __init__(self, url: str, connections: int = 8) -> None:
-        """``connections`` bounds what is open at once; further transactions wait up to 30 s."""
+    def __init__(self, url: str, connections: int = 8, seals: Keyring | None = None) -> None:
+        """``connections`` bounds what is open at once; further transactions wait up to 30 s. ``seals``: for vectors."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.url.database:
@@ -29,6 +31,7 @@ class Database:
         self.engine: Engine = create_engine(
             self.url, hide_parameters=True, pool_size=connections, max_overflow=0, pool_pre_ping=not self.is_sqlite
         )
+        use_keyring(self.engine.dialect, seals)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare)
             event.listen(self.engine, "begin", _begin)

@@ -17,6 +17,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from app.store.models import Collection, Removal, Template
+from app.store.vectors import checked
 
 BATCH: Final = 5_000
 LAST: Final = 2**63 - 1
@@ -71,7 +72,9 @@ def written_after(session: Session, collection: int, place: Place, head: int, mo
     return News(
         np.array([row.id for row in ours], np.int64),
         np.array([row.subject_id for row in ours], np.int64),
-        np.frombuffer(b"".join(row.frontalized for row in ours), "<f4").reshape(len(ours), width),
+        np.frombuffer(b"".join(checked(row.frontalized, collection, row.subject_id) for row in ours), "<f4").reshape(
+            len(ours), width
+        ),
         np.array([row.id for row in rows if row.model_id != model_id], np.int64),
         Place(rows[-1].change, rows[-1].id) if more else Place(head),
         more,

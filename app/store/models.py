@@ -18,13 +18,14 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     TypeDecorator,
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from app.store.vectors import Vector
 
 RowId = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -117,8 +118,8 @@ class Template(Base):
     collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
     subject_id: Mapped[int] = mapped_column(ForeignKey("subjects.id", ondelete="CASCADE"), index=True)
     change: Mapped[int] = mapped_column(BigInteger)
-    embedding: Mapped[bytes] = mapped_column(LargeBinary)
-    frontalized: Mapped[bytes] = mapped_column(LargeBinary)
+    embedding: Mapped[bytes] = mapped_column(Vector("templates.embedding"))
+    frontalized: Mapped[bytes] = mapped_column(Vector("templates.frontalized"))
     pose: Mapped[dict[str, float]] = mapped_column(JSON)
     quality: Mapped[dict[str, float]] = mapped_column(JSON)
     box: Mapped[list[float]] = mapped_column(JSON)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, defer, joinedload
 
 from app.errors import CollectionNotFound, SubjectNotFound, TemplateNotFound
 from app.store.models import Collection, Removal, Subject, Template
+from app.store.vectors import checked
 
 BATCH = 10_000
 
@@ -101,7 +102,10 @@ def known_digests(session: Session, collection: int, digests: Iterable[str]) -> 
 
 def vectors_of(session: Session, subject: int) -> Sequence[Template]:
     """All templates of a subject (row id), oldest first."""
-    return session.scalars(select(Template).where(Template.subject_id == subject).order_by(Template.id)).all()
+    rows = session.scalars(select(Template).where(Template.subject_id == subject).order_by(Template.id)).all()
+    for row in rows:
+        checked(row.frontalized, row.collection_id, row.subject_id)
+    return rows
 
 
 def all_vectors(session: Session, model_id: str, width: int) -> Iterator[Vectors]:
@@ -141,7 +145,7 @@ def _vectors(collection: int, rows: Sequence[Any], width: int) -> Vectors:
         collection,
         np.array([row[0] for row in rows], np.int64),
         np.array([row[1] for row in rows], np.int64),
-        np.frombuffer(b"".join(row[2] for row in rows), "<f4").reshape(len(rows), width),
+        np.frombuffer(b"".join(checked(row[2], collection, row[1]) for row in rows), "<f4").reshape(len(rows), width),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Double, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import Double, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.store.models import Base, RowId, Subject, Utc, now
+from app.store.vectors import Vector
 
 
 class Visit(Base):
@@ -39,7 +40,7 @@ class Visit(Base):
     checked_out_at: Mapped[datetime | None] = mapped_column(Utc)
     touched_at: Mapped[datetime] = mapped_column(Utc, default=now)
     corrected_at: Mapped[datetime | None] = mapped_column(Utc)
-    probe: Mapped[bytes | None] = mapped_column(LargeBinary)
+    probe: Mapped[bytes | None] = mapped_column(Vector("visits.probe", owned=False))
     extractor: Mapped[str | None] = mapped_column(String(128))
     subject: Mapped[Subject | None] = relationship()
 
@@ -86,8 +87,8 @@ class Impostor(Base):
     collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"), index=True)
     subject_id: Mapped[int] = mapped_column(ForeignKey("subjects.id", ondelete="CASCADE"), index=True)
     true_subject_id: Mapped[int | None] = mapped_column(ForeignKey("subjects.id", ondelete="CASCADE"), index=True)
-    embedding: Mapped[bytes] = mapped_column(LargeBinary)
-    frontalized: Mapped[bytes] = mapped_column(LargeBinary)
+    embedding: Mapped[bytes] = mapped_column(Vector("impostors.embedding"))
+    frontalized: Mapped[bytes] = mapped_column(Vector("impostors.frontalized"))
     model_id: Mapped[str] = mapped_column(String(128))
     extractor: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[datetime] = mapped_column(Utc, default=now)
