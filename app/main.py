@@ -41,6 +41,7 @@ PAGES: Final = {
     "/": "index.html",
     "/docs": "docs.html",
     "/admin": "admin.html",
+    "/board": "board.html",
     "/kiosk": "kiosk.html",
     # A service worker serves pages at and below its own address only, so it has one beside its page.
     "/kiosk-worker.js": "kiosk-worker.js",

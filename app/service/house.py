@@ -10,7 +10,7 @@ from app.gallery.contract import Gallery
 from app.gallery.faiss import FaissGallery
 from app.service.collections import ensure_default
 from app.service.index import Index
-from app.service.loading import load_engine
+from app.service.loading import load_engine, load_presentation
 from app.service.machine import prepare
 from app.service.parts import Engine, Parts
 from app.service.snapshots import Snapshots
@@ -52,4 +52,4 @@ def opened(
         index.fill()
         if snapshots is not None:
             snapshots.tidy()
-        yield Parts(settings, engine, database, index)
+        yield Parts(settings, engine, database, index, presentation=load_presentation(settings))
