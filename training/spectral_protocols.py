@@ -21,6 +21,7 @@ from rich.table import Table
 from app.errors import FrontalisError
 from app.face.decode import PictureLimits, decode
 from app.face.engine import Engine
+from app.face.spectrum import Asked
 from training.data.spectral import PROTOCOLS, Fold, Picture
 from training.protocols import rank_rate, search, tpr_at
 from training.sources import nearest_the_middle
@@ -59,7 +60,7 @@ def run(folds: Sequence[Fold], embed: Embed) -> list[Result]:
         people = {person: i for i, person in enumerate(sorted({p.person for p in (*fold.gallery, *fold.probes)}))}
         enrolled = np.array([people[p.person] for p in fold.gallery])
         asked = np.array([people[p.person] for p in fold.probes])
-        seen = probes.any(axis=1)[:, None] & gallery.any(axis=1)[None, :]
+        seen = np.any(probes, axis=1, keepdims=True) & np.any(gallery, axis=1, keepdims=True).T
         scores = np.where(seen, probes @ gallery.T, np.float32(-1))
         mated = asked[:, None] == enrolled[None, :]
         found = search(probes, asked, gallery, enrolled)
@@ -84,13 +85,13 @@ def table(name: str, results: Sequence[Result]) -> Table:
     return shown
 
 
-def through(engine: Engine, root: Path, spectrum: str) -> Embed:
+def through(engine: Engine, root: Path, spectrum: Asked) -> Embed:
     """Picture files as a request would send them; ``spectrum`` is asked for infrared pictures, others are visible."""
 
     def embed(picture: Picture) -> NDArray[np.float32] | None:
         try:
             image = decode((root / picture.path).read_bytes(), PictureLimits())
-            asked = spectrum if picture.spectrum == "infrared" else "visible"
+            asked: Asked = spectrum if picture.spectrum == "infrared" else "visible"
             (seen,) = engine.pictures([image], spectrum=asked)
         except FrontalisError:
             return None
