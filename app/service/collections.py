@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import CollectionExists, TooManyCollections
 from app.service.parts import Parts
-from app.store import queries
+from app.store import audit, queries
 from app.store.database import Database
 from app.store.models import Collection, Template
 
@@ -64,6 +64,7 @@ def create_collection(parts: Parts, name: str) -> CollectionView:
             change.session.flush()
         except IntegrityError as error:  # another process was faster
             raise CollectionExists(f"There is a collection {name!r} already", collection=name) from error
+        audit.record(change.session, parts.caller.key_id, "collection.created", name)
         return _view(change.session, row)
 
 
@@ -76,6 +77,7 @@ def delete_collection(parts: Parts, name: str) -> None:
         change.drop(row.id)
         if name == DEFAULT:
             change.session.add(Collection(name=DEFAULT))
+        audit.record(change.session, parts.caller.key_id, "collection.deleted", name)
 
 
 def _view(session: Session, row: Collection) -> CollectionView:

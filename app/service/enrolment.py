@@ -20,7 +20,7 @@ from app.service.parts import Parts
 from app.service.pictures import Seen, look, one_face, require_quality, require_uncovered
 from app.service.thresholds import limit_for_fpir
 from app.service.years import When
-from app.store import queries
+from app.store import audit, queries
 from app.store.ids import uuid7
 from app.store.models import Collection, Subject, Template
 from app.store.vectors import owned_by
@@ -129,6 +129,10 @@ def enroll(parts: Parts, asked: Enrolment, also: Callable[[Session, Subject], No
         )
         if also is not None:
             also(change.session, subject)
+        who, names = parts.caller.key_id, [row.public_id for row in rows]
+        audit.record(
+            change.session, who, "subject.enrolled", asked.collection, subject=subject.public_id, templates=names
+        )
     accepted = tuple(Accepted(one.index, row.public_id, one.face) for one, row in zip(candidates, rows, strict=True))
     return Enrolled(subject.public_id, created, accepted, tuple(rejected), duplicates, parts.engine.model_id)
 

@@ -20,7 +20,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.errors import KeyExpired, KeyNotFound, KeyRevoked, RequestError, StoreError, Unauthorized
-from app.service.callers import SCOPES, Caller, Scope
+from app.service.callers import SCOPES, SYSTEM, Caller, Scope
+from app.store import audit
 from app.store.database import Database
 from app.store.key_models import Key
 from app.store.models import now
@@ -61,6 +62,7 @@ def create_key(
     scopes: Sequence[Scope],
     collections: Sequence[str] | None = None,
     lifetime: timedelta | None = None,
+    caller: Caller = SYSTEM,
 ) -> MadeKey:
     """``collections`` None: every one, also those to come; a name that is not there yet is fine.
 
@@ -68,7 +70,9 @@ def create_key(
     """
     require_sense(scopes, collections)
     with database.writing() as session:
-        return _made(session, name, scopes, collections, lifetime)
+        made = _made(session, name, scopes, collections, lifetime)
+        audit.record(session, caller.key_id, "key.created", key=made.view.key_id, scopes=list(made.view.scopes))
+        return made
 
 
 def list_keys(database: Database) -> list[KeyView]:
@@ -77,15 +81,16 @@ def list_keys(database: Database) -> list[KeyView]:
         return [_view(row) for row in session.scalars(select(Key).order_by(Key.id.desc()).limit(LISTED))]
 
 
-def revoke_key(database: Database, key_id: str) -> KeyView:
+def revoke_key(database: Database, key_id: str, caller: Caller = SYSTEM) -> KeyView:
     """Refused from the next request on; again does no harm. Raises ``KeyNotFound``."""
     with database.writing() as session:
         row = _named(session, key_id)
         row.revoked_at = row.revoked_at or now()
+        audit.record(session, caller.key_id, "key.revoked", key=key_id)
         return _view(row)
 
 
-def rotate_key(database: Database, key_id: str, grace: timedelta = timedelta(0)) -> MadeKey:
+def rotate_key(database: Database, key_id: str, grace: timedelta = timedelta(0), caller: Caller = SYSTEM) -> MadeKey:
     """Another key for the same, with the same lifetime; the old one ends after ``grace``.
 
     Raises ``KeyNotFound``, ``KeyRevoked``.
@@ -102,6 +107,7 @@ def rotate_key(database: Database, key_id: str, grace: timedelta = timedelta(0))
             old.expires_at = min(old.expires_at or end, end)
         else:
             old.revoked_at = end
+        audit.record(session, caller.key_id, "key.rotated", key=key_id, into=made.view.key_id)
         return made
 
 

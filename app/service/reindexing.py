@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from app.service.parts import Parts
-from app.store import queries
+from app.store import audit, queries
 from app.store.models import Collection, Template
 from app.store.vectors import checked, owned_by
 
@@ -42,6 +42,7 @@ def reindex(parts: Parts) -> Reindexed:
                 refused.append(name)
             else:
                 changed += _bring(parts, session, collection)
+                audit.record(session, parts.caller.key_id, "collection.reindexed", name, model=parts.engine.model_id)
     return Reindexed(parts.index.rebuild(), changed, tuple(refused), parts.engine.model_id)
 
 

@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 
 from app.errors import ConfigurationError
 from app.seal import Keyring, sealed_under
+from app.service.callers import SYSTEM
+from app.store import audit
 from app.store.database import Database
 from app.store.models import Base
 from app.store.vectors import Owned, Vector, keyring_of, owned_by
@@ -55,6 +57,9 @@ def rotate_seals(database: Database, progress: Callable[[int], object] = lambda 
                 behind = [row for row in found if _is_behind(row[1], ring)]
                 if behind:
                     _seal(session, table, [number for number, _ in behind])
+                    audit.record(
+                        session, SYSTEM.key_id, "rows.sealed", table=table.name, rows=len(behind), key=ring.ids[0]
+                    )
             if not found:
                 break
             last, seen, changed = found[-1][0], seen + len(found), changed + len(behind)

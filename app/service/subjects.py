@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.service.parts import Parts
-from app.store import queries
+from app.store import audit, queries
 from app.store.models import Subject, Template
 
 
@@ -66,6 +66,7 @@ def change_subject(parts: Parts, collection: str, subject_id: str, changes: dict
         row.name = changes.get("name", row.name)
         row.details = changes.get("metadata", row.details)
         number = queries.count_templates(session, Template.subject_id == row.id)
+        audit.record(session, parts.caller.key_id, "subject.changed", collection, subject=row.public_id)
     return _subject(row, number)
 
 
@@ -77,6 +78,8 @@ def delete_subject(parts: Parts, collection: str, subject_id: str) -> None:
         gone = queries.forget_templates(change.session, owner, Template.subject_id == row.id)
         change.session.delete(row)
         change.remove(owner.id, gone)
+        who = parts.caller.key_id
+        audit.record(change.session, who, "subject.deleted", collection, subject=row.public_id, templates=len(gone))
 
 
 def show_template(parts: Parts, collection: str, subject_id: str, template_id: str) -> TemplateView:
@@ -93,6 +96,10 @@ def delete_template(parts: Parts, collection: str, subject_id: str, template_id:
         subject = queries.subject_of(change.session, owner.id, subject_id)
         row = queries.template_of(change.session, subject, template_id)
         change.remove(owner.id, queries.forget_templates(change.session, owner, Template.id == row.id))
+        who = parts.caller.key_id
+        audit.record(
+            change.session, who, "template.deleted", collection, subject=subject.public_id, template=row.public_id
+        )
 
 
 def _subject(row: Subject, templates: int) -> SubjectView:

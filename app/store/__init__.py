@@ -1,5 +1,6 @@
 """Rows. Every table is known wherever one of them is: keys between them need it, and so do migrations."""
 
+from app.store import audit_models as audit_models
 from app.store import consent_models as consent_models
 from app.store import key_models as key_models
 from app.store import models as models

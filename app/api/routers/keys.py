@@ -54,7 +54,13 @@ async def create_key(
     """The answer is the only place where it can be read."""
     lifetime = None if body.lifetime_days is None else timedelta(days=body.lifetime_days)
     made = await running.pool.run(
-        keys.create_key, running.parts.database, body.name, body.scopes, body.collections, lifetime
+        keys.create_key,
+        running.parts.database,
+        body.name,
+        body.scopes,
+        body.collections,
+        lifetime,
+        running.parts.caller,
     )
     response.headers["Location"] = f"/keys/{made.view.key_id}"
     return _made(made)
@@ -72,13 +78,15 @@ async def rotate_key(
 ) -> KeyMadePublic:
     """Another key for the same; the old one ends at once, or after `grace_hours`."""
     grace = timedelta(hours=body.grace_hours)
-    return _made(await running.pool.run(keys.rotate_key, running.parts.database, key_id, grace))
+    parts = running.parts
+    return _made(await running.pool.run(keys.rotate_key, parts.database, key_id, grace, parts.caller))
 
 
 @router.delete("/keys/{key_id}", summary="Revoke a key", responses=problems(*_STORE, errors.KeyNotFound))
 async def revoke_key(key_id: KeyId, running: RunningNow) -> KeyPublic:
     """Refused from the next request on. It stays in the list."""
-    return KeyPublic.model_validate(await running.pool.run(keys.revoke_key, running.parts.database, key_id))
+    parts = running.parts
+    return KeyPublic.model_validate(await running.pool.run(keys.revoke_key, parts.database, key_id, parts.caller))
 
 
 def _made(made: keys.MadeKey) -> KeyMadePublic:
