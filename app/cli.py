@@ -22,6 +22,7 @@ from app.api import logs
 from app.api.access import require_closed_door
 from app.api.views import identified
 from app.cli_audit import commands as audit
+from app.cli_door import door
 from app.cli_keys import commands as keys
 from app.cli_reasons import reasons
 from app.cli_seal import commands as seal
@@ -48,6 +49,7 @@ main = typer.Typer(
 )
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine.")
 main.add_typer(bench, name="bench")
+bench.command()(door)
 main.add_typer(audit, name="audit")
 main.add_typer(keys, name="keys")
 main.add_typer(seal, name="seal")
