@@ -23,6 +23,7 @@ from app.api.access import require_closed_door
 from app.api.views import identified
 from app.cli_audit import commands as audit
 from app.cli_door import door
+from app.cli_erasure import erase, retention
 from app.cli_keys import commands as keys
 from app.cli_reasons import reasons
 from app.cli_seal import commands as seal
@@ -52,6 +53,8 @@ main.add_typer(bench, name="bench")
 bench.command()(door)
 main.add_typer(audit, name="audit")
 main.add_typer(keys, name="keys")
+main.add_typer(erase, name="erase")
+main.add_typer(retention, name="retention")
 main.add_typer(seal, name="seal")
 main.add_typer(transfer)
 

@@ -249,6 +249,16 @@ class TargetRefused(RequestError):
     code, title = "TARGET_REFUSED", "A webhook may not go there"
 
 
+class ReceiptNotFound(NotFound):
+    code, title = "RECEIPT_NOT_FOUND", "Nothing was erased under this id"
+
+
+class ClockJumped(FrontalisError):
+    """The retention clock will not erase on the word of a clock that may be wrong."""
+
+    code, title = "CLOCK_JUMPED", "The clock jumped since the last run; `frontalis retention run --sure` if it is right"
+
+
 class BadCursor(RequestError):
     code, title = "BAD_CURSOR", "The cursor is not one of ours"
 

@@ -23,7 +23,20 @@ from app.api.limiter import Limits
 from app.api.metrics import Metrics
 from app.api.middleware import Edge
 from app.api.pool import Pool
-from app.api.routers import board, collections, consent, door, figures, keys, operations, recognition, subjects, visits, webhooks
+from app.api.routers import (
+    board,
+    collections,
+    consent,
+    door,
+    erasure,
+    figures,
+    keys,
+    operations,
+    recognition,
+    subjects,
+    visits,
+    webhooks,
+)
 from app.api.routers.board import Seats
 from app.gallery.contract import Gallery
 from app.service.courier import Courier
@@ -31,6 +44,7 @@ from app.service.house import opened
 from app.service.index import keep_ready
 from app.service.machine import facts
 from app.service.parts import Engine
+from app.service.retention import keep_clock
 from app.settings import Settings
 from app.store.secret import data_secret
 
@@ -63,7 +77,8 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
             mender = threading.Thread(target=keep_ready, args=(parts.index, stop, every), name="frontalis-index")
             courier = Courier(parts.database, settings.webhook_private_targets)
             carrier = threading.Thread(target=courier.work, args=(stop,), name="frontalis-webhooks")
-            for thread in (mender, carrier):
+            clock = threading.Thread(target=keep_clock, args=(parts, stop), name="frontalis-retention")
+            for thread in (mender, carrier, clock):
                 thread.start()
                 stack.callback(thread.join)
             stack.callback(stop.set)
@@ -94,7 +109,20 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
     app.state.limits = limits = Limits(settings.rate_limit, settings.address_rate_limit)
     app.add_middleware(Edge, metrics=app.state.metrics, limits=limits, max_body_bytes=settings.max_body_bytes)
     problems.install(app)
-    for part in (recognition, subjects, collections, door, visits, board, webhooks, consent, figures, keys, operations):
+    for part in (
+        recognition,
+        subjects,
+        collections,
+        door,
+        visits,
+        board,
+        webhooks,
+        consent,
+        erasure,
+        figures,
+        keys,
+        operations,
+    ):
         app.include_router(part.router, dependencies=[Depends(guard)])
     app.mount("/web", StaticFiles(directory=WEB), name="web")
     # Swagger UI from a package: the page works without the internet and tells nobody that it was opened.

@@ -88,6 +88,8 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "create_consent": _for("enroll"),
         "create_registration": _for("kiosk", "enroll"),
         "stream_events": _for("visits"),
+        "erase_subject": _for("enroll"),
+        "withdraw_consent": _for("enroll"),
         "list_webhooks": _for("admin"),
         "create_webhook": _for("admin"),
         "change_webhook": _for("admin"),

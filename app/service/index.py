@@ -223,6 +223,19 @@ class Index:
             self._note(total)
             return total
 
+    def save(self) -> None:
+        """Write the snapshot now: what was erased must not wait for its turn. A failure is logged."""
+        if self._ready and self._snapshots is not None:
+            self._save(self._snapshots)
+
+    def templates(self) -> set[int]:
+        """Row ids in the in-process index; none for a gallery that is a service of its own."""
+        return self._snapshots.templates() if self._snapshots is not None else set()
+
+    def saved_templates(self) -> set[int]:
+        """Row ids in the snapshot file."""
+        return self._snapshots.saved_templates() if self._snapshots is not None else set()
+
     def close(self) -> None:
         """Write the last changes to the snapshot and let go of the gallery."""
         with self._lock:

@@ -43,6 +43,10 @@ class Restored:
     removed: int
 
 
+def _templates(gallery: FaissGallery) -> set[int]:
+    return {int(one) for collection in gallery.collections() for one in gallery.ids(collection)[0]}
+
+
 class Snapshots:
     """Reads and, where it is an ``own``er's, writes the snapshot of one gallery for one model.
 
@@ -56,7 +60,7 @@ class Snapshots:
         # Another key is another space: its snapshot has another name, and the old one is tidied away.
         name = model_id if seals is None else f"{model_id} {seals.active.hex()}"
         self._path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.snapshot"
-        self._own = own
+        self._own, self._seals = own, seals
         self._writing = FileLock(f"{folder}.lock", timeout=0, thread_local=False)
         self._changes = self._saved = 0
         self._saved_at = time.monotonic()
@@ -145,6 +149,18 @@ class Snapshots:
         self._gallery.save(self._path, 0)  # ids tell what it lacks, so it needs no number
         self._saved = changes
         log.info("snapshot saved", seconds=round(time.monotonic() - started, 3))
+
+    def templates(self) -> set[int]:
+        """Row ids of what the index holds in memory."""
+        return _templates(self._gallery)
+
+    def saved_templates(self) -> set[int]:
+        """Row ids of what the file holds, read anew; none where it cannot be read."""
+        fresh = FaissGallery(self._gallery.width, seals=self._seals)
+        try:
+            return _templates(fresh) if fresh.restore(self._path) is not None else set()
+        finally:
+            fresh.close()
 
     def tidy(self) -> None:
         """Remove snapshots of other models and what a crash left half written: they hold vectors too."""

@@ -2,6 +2,7 @@
 
 from app.store import audit_models as audit_models
 from app.store import consent_models as consent_models
+from app.store import erasure_models as erasure_models
 from app.store import key_models as key_models
 from app.store import models as models
 from app.store import outbox_models as outbox_models
