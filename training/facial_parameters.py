@@ -16,20 +16,25 @@ Each stage goes on where it was interrupted and leaves alone what is finished. `
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 import cv2
+import numpy as np
 import torch
 import typer
+from numpy.typing import NDArray
 
 from app.face.nets.facial_parameters import FacialParameters
-from training import facial_stages
+from app.face.refine import shipped_refiner
+from training import facial_measures, facial_stages
 from training.checkpoint import Run
 from training.face_model import FaceModel, load_face_model
 from training.facial_stages import Schedule
 from training.imitator import Imitator
-from training.photographs import Meshed, meshed, redraw_set
+from training.photographs import Meshed, meshed, redraw_set, small
 from training.render_sets import RenderSet, draw_set, load_set
 
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -83,6 +88,46 @@ def imitate(work: Work, steps: int = 2500, size: int = 32) -> None:
     facial_stages.imitate(Imitator(), trained(work / "warm").parsing, base, Schedule(steps, size)).run(
         work / "imitator"
     )
+
+
+@app.command()
+def measure(
+    work: Work,
+    crops: Crops,
+    meshes: Meshes,
+    ckplus: Annotated[Path, typer.Option(help="CK+48, a folder an expression")],
+    run: Annotated[str, typer.Option(help="which run under WORK")] = "warm",
+    count: int = 500,
+) -> None:
+    """Every bar, as JSON: renders of held-out identities, held-out photographs, CFP's profiles, CK+48."""
+    network = trained(work / run)
+    network_says = partial(facial_stages.estimates, network)
+    held_out = load_set("held_out", work / "renders")
+    report: dict[str, object] = {"renders": facial_measures.of_renders(network_says(held_out.images), held_out.y)}
+    parts = photographs(crops, meshes, True)
+    found = np.concatenate([network_says(small(part.crops[part.rows])) for part in parts])
+    yaw, pitch = (np.concatenate([getattr(part, angle) for part in parts]) for angle in ("yaw", "pitch"))
+    report["pose"] = facial_measures.of_pose(found, yaw, pitch)
+    shapes = np.concatenate([part.shapes for part in parts])
+    some = np.random.default_rng(0).permutation(len(found))[:count]
+    agreement = facial_measures.of_blendshapes(found[some], shapes[some], parts[0].shape_names)
+    report["blendshapes"] = {"mean": float(np.mean(list(agreement["moving"].values()))), **agreement}
+    profiles = side_views(crops, count)
+    report["profiles"] = facial_measures.of_pose(network_says(small(profiles[0])), profiles[1], profiles[2])
+    report["ckplus"] = facial_measures.expressions(ckplus, shipped_refiner("torch", 1, "cpu"), network_says)
+    text = json.dumps(report, indent=1)
+    (work / run / "measures.json").write_text(text, encoding="utf-8")
+    typer.echo(text)
+
+
+def side_views(crops: Path, count: int) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
+    """``count`` of CFP's profiles [n, 128, 128, 3] with the labeller's yaw and pitch [n]."""
+    lines = [line.split("\t") for line in (crops / "cfp.tsv").read_text(encoding="utf-8").splitlines()]
+    rows = [row for row, line in enumerate(lines) if "profile" in line[0]]
+    chosen = np.sort(np.random.default_rng(0).permutation(rows)[:count])
+    pictures = np.load(crops / "cfp.npy", mmap_mode="r")[chosen]
+    yaw, pitch = (np.array([lines[row][at] for row in chosen], np.float32) for at in (1, 2))
+    return pictures, yaw, pitch
 
 
 def photographs(crops: Path, meshes: Path, testing: bool, left_out: Path | None = None) -> list[Meshed]:

@@ -108,3 +108,12 @@ class EstimatedPublic(BaseModel):
 
     age: AgePublic | None = Field(default=None, exclude_if=unasked)
     occlusion: OcclusionPublic | None = Field(default=None, exclude_if=unasked)
+    action_units: dict[str, float] | None = Field(
+        default=None,
+        exclude_if=unasked,
+        description="Movements of the face by FACS number, 0 (none) to 1; L and R are the subject's left and right. "
+        "What a face does, never what anybody feels.",
+    )
+    blendshapes: dict[str, float] | None = Field(
+        default=None, exclude_if=unasked, description="The same movements under ARKit's names, 0-1."
+    )

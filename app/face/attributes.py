@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import AttributeUnavailable
+from app.face.action_units import load_action_units, load_blendshapes
 from app.face.age import load_age
 from app.face.faces import Attributes, Detection, Occlusion
 from app.face.occlusion import load_occlusion
@@ -59,8 +60,16 @@ class Place:
 Load = Callable[[ModelCard, Place], Estimator]
 """An estimator from its card. Raises ``WeightsError``."""
 
-ESTIMATORS: Final[Mapping[str, Load]] = {"age": load_age, "occlusion": load_occlusion}
+ESTIMATORS: Final[Mapping[str, Load]] = {
+    "action_units": load_action_units,
+    "age": load_age,
+    "blendshapes": load_blendshapes,
+    "occlusion": load_occlusion,
+}
 """Every attribute that may be asked for, beside those that all faces have. A card of that kind makes it available."""
+
+KIND: Final[Mapping[str, str]] = {"blendshapes": "action_units"}
+"""The kind of card behind an attribute, where another attribute gave it its name."""
 
 
 class Estimators:
@@ -103,8 +112,10 @@ def find_estimators(
     for place in folders:
         for path in sorted(place.glob(f"*/{CARD}")):
             card = read_card(path.parent)
-            if card.kind in loaders and card.fits in ("", extractor):
-                found.setdefault(card.kind, card)
+            if card.fits in ("", extractor):
+                for name in loaders:
+                    if KIND.get(name, name) == card.kind:
+                        found.setdefault(name, card)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -96,6 +97,12 @@ class Attributes:
     occlusion: Occlusion | None = None
 
     age: Age | None = None
+
+    action_units: Mapping[str, float] | None = None
+    """0-1 under the names of ``app.face.action_units.named``."""
+
+    blendshapes: Mapping[str, float] | None = None
+    """0-1 under ARKit's names."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
