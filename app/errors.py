@@ -271,6 +271,14 @@ class BadMetadata(RequestError):
     code, title = "BAD_METADATA", "The metadata is not a JSON object within the limits"
 
 
+class UnknownAttribute(RequestError):
+    code, title = "UNKNOWN_ATTRIBUTE", "There is no such attribute"
+
+
+class AttributeUnavailable(RequestError):
+    code, title = "ATTRIBUTE_UNAVAILABLE", "The server's model cannot estimate this attribute"
+
+
 class TooManyTemplates(RequestError):
     code, status, title = "TOO_MANY_TEMPLATES", 409, "The subject has as many templates as it may have"
 
@@ -289,14 +297,6 @@ class Unauthorized(RequestError):
 
 class ForeignOrigin(RequestError):
     code, status, title = "FOREIGN_ORIGIN", 403, "Without a key only this machine may ask"
-
-
-class UnknownAttribute(RequestError):
-    code, title = "UNKNOWN_ATTRIBUTE", "There is no such attribute"
-
-
-class AttributeUnavailable(RequestError):
-    code, title = "ATTRIBUTE_UNAVAILABLE", "The server's model cannot estimate this attribute"
 
 
 class KeyExpired(Unauthorized):

@@ -113,6 +113,12 @@ class Settings(BaseSettings):
     min_quality: float = Field(
         default=10.0, ge=0, le=100, description="Faces below this overall quality (0-100) are not enrolled."
     )
+    max_covered: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="Faces of which more than this part (0-1) is covered are not enrolled, where the model can tell.",
+    )
     presentation: Literal["off", "warn", "refuse"] = Field(
         default="off", description="What a visit does when its pictures look like a print or a screen."
     )
@@ -122,12 +128,6 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
 
-    max_covered: float = Field(
-        default=0.3,
-        ge=0,
-        le=1,
-        description="Faces of which more than this part (0-1) is covered are not enrolled, where the model can tell.",
-    )
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:

@@ -154,8 +154,8 @@ def _judge(parts: Parts, asked: Enrolment) -> tuple[list[_Candidate], list[Rejec
                 raise seen
             face = one_face(seen.picture, asked.faces)
             require_quality(face, parts.settings.min_quality)
-            candidates.append(_Candidate(index, seen, face))
             require_uncovered(face, parts.settings.max_covered)
+            candidates.append(_Candidate(index, seen, face))
         except (PictureError, FaceError) as refusal:
             rejected.append(_rejected(index, refusal))
     if asked.one_person:
