@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--labels", required=True)
     parser.add_argument("--teachers", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="folder for crops, embeddings and the run")
+    parser.add_argument("--templates", help="pictures of face masks with masks.cfg: more kinds of covers")
     parser.add_argument("--landmarks", default="app/weights/landmarks-profile")
     parser.add_argument("--name", default="fast")
     parser.add_argument("--out", default="app/weights")
@@ -40,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     targets.main(["--crops", crops, "--out", cache, *named, "--sets", *TRAINING_SETS])
     shared = ["--crops", crops, "--leave-out", left_out, "--targets", cache]
     config = str(CARDS / f"{args.name}.config.json")
-    recognition.main([config, *shared, "--teacher", edgeface, "--out", run])
+    masks = ["--templates", args.templates] if args.templates else []
+    recognition.main([config, *shared, "--labels", args.labels, *masks, "--teacher", edgeface, "--out", run])
     model = ["--name", args.name, "--facts", str(CARDS / f"{args.name}.json"), "--landmarks", args.landmarks]
     export.main(["--run", run, *model, *shared, "--out", args.out])
 

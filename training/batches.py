@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.augment import Augmentation, augment
+from training.data.covers import Covers
 from training.data.store import CropStore
 
 T = TypeVar("T")
@@ -35,7 +36,13 @@ def side_view_weights(yaw: NDArray[np.float32], most: float = 4.0) -> NDArray[np
 
 
 def batches(
-    store: CropStore, size: int, how: Augmentation, seed: tuple[int, ...], start: int, weights: NDArray[np.float64]
+    store: CropStore,
+    size: int,
+    how: Augmentation,
+    seed: tuple[int, ...],
+    start: int,
+    weights: NDArray[np.float64],
+    covers: Covers | None = None,
 ) -> Iterator[Batch]:
     """Endless batches, from number ``start`` of the sequence that ``seed`` defines, so that a run resumes exactly."""
     cumulative = np.cumsum(weights)
@@ -43,7 +50,8 @@ def batches(
     while True:
         rng = np.random.default_rng((*seed, step))
         index = np.searchsorted(cumulative, rng.random(size) * cumulative[-1])
-        pairs = [augment(store[int(i)], how, rng) for i in index]
+        crops = [covers.on(store, int(i), rng) if covers else store[int(i)] for i in index]
+        pairs = [augment(crop, how, rng) for crop in crops]
         mirrored = np.array([m for _, m in pairs])
         yield Batch(
             np.stack([c for c, _ in pairs]),

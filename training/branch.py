@@ -22,7 +22,8 @@ from training.data.store import CropStore
 class Config:
     """What defines a run. Sizes in pictures, rates per step; a checkpoint keeps its config.
 
-    ``batch`` is that of one process. One person (or nameless picture) in ``held_out`` never trains.
+    ``batch`` is that of one process. One person (or nameless picture) in ``held_out`` never trains. ``covered`` 0-1:
+    how many faces of stage two have something before them.
     """
 
     sets: tuple[str, ...] = ("vggface2_69", "pins105", "celeba_wild", "utkface", "all_age_faces", "muxspace", "lag")
@@ -40,6 +41,7 @@ class Config:
     margin: str = "cosface"
     side_views: float = 4.0
     seed: int = 7
+    covered: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from app.face.align import CROP_SIZE, similarity, template
+from app.face.align import CROP_SIZE
 from app.face.extract import load_extractor
 from app.face.nets.occlusion import FINE
 from app.face.patterns import GRID, nearest_pattern
 from app.face.weights import SHIPPED, find_card
-from training.data.crops import read_labels
-from training.data.occluders import TEST, TRAIN, Frame, Occluder, draw, frame_of, paint, read_templates, with_templates
+from training.data.covers import frames
+from training.data.occluders import TEST, TRAIN, Frame, Occluder, draw, paint, read_templates, with_templates
 from training.data.store import CropStore, open_store
 from training.export import left_out_people
 
@@ -86,19 +86,6 @@ def coarse(covered: NDArray[np.bool_]) -> NDArray[np.float64]:
     x = np.arange(CROP_SIZE)
     share = np.clip(np.minimum(x + 1, edges[1:, None]) - np.maximum(x, edges[:-1, None]), 0, None)
     return np.asarray(share @ covered @ share.T / (edges[1] ** 2))
-
-
-def frames(name: str, crops: Path, labels: Path) -> list[Frame]:
-    """The axes of every face of a crop file in its standard crop, from the labelled points."""
-    wanted, known = template(CROP_SIZE), {}
-    for face in read_labels(labels / f"{name}.tsv.xz"):
-        try:
-            matrix = similarity(face.landmarks, wanted)
-        except ValueError:  # such a face has no crop
-            continue
-        known[face.path] = frame_of(face.landmarks @ matrix[:, :2].T + matrix[:, 2])
-    lines = (crops / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
-    return [known[line.split("\t")[0]] for line in lines]
 
 
 def standard(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:

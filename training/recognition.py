@@ -22,6 +22,7 @@ import torch
 from app.face.weights import SHIPPED, find_card, load_part
 from training.branch import MainBranch, read_config
 from training.checkpoint import Run
+from training.data.covers import open_covers
 from training.data.store import open_store
 from training.parallel import join, leave
 from training.stages import train_blocks, train_joint
@@ -36,12 +37,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--leave-out", type=Path, help="folder of <set>.txt with paths of test people")
     parser.add_argument("--teacher", type=Path, required=True, help="the ONNX teacher of stage one")
     parser.add_argument("--targets", type=Path, required=True, help="folder of training.targets")
+    parser.add_argument("--labels", type=Path, help="landmarks, where the config covers faces")
+    parser.add_argument("--templates", type=Path, help="folder of masks.cfg and its pictures: more kinds of face masks")
     parser.add_argument("--stage", choices=["blocks", "joint", "all"], default="all")
     parser.add_argument("--start-from", help="a shipped model whose extractor is trained further (stage joint)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args(argv)
     config = read_config(args.config)
+    if config.covered and not args.labels:
+        parser.error("a config with covered faces needs --labels")
     rank = join()
     torch.manual_seed(config.seed)
     if args.threads:
@@ -69,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not kept.exists() and not rank:
             np.save(kept, principal_directions(wide, config.width))
         projection = np.load(kept)
-        train_joint(branch, store, wide, projection, config, teacher, run, device)
+        covers = open_covers(store, args.crops, args.labels, args.templates, config.covered) if config.covered else None
+        train_joint(branch, store, wide, projection, config, teacher, run, device, covers)
     leave()
 
 

@@ -19,6 +19,7 @@ from training.batches import Ahead, Batch, batches, side_view_weights
 from training.blocks import chained_cosine, error_weights, hint_loss, stage_scales, unit_losses
 from training.branch import Config, MainBranch, cosine_rate, held_out, identity_loss, pixels
 from training.checkpoint import Run
+from training.data.covers import Covers
 from training.data.store import CropStore
 from training.embeddings import unit
 from training.losses import distillation
@@ -43,10 +44,15 @@ def sampling(store: CropStore, config: Config) -> NDArray[np.float64]:
 
 
 def taught(
-    store: CropStore, config: Config, teacher: Teacher, seed: tuple[int, ...], start: int
+    store: CropStore,
+    config: Config,
+    teacher: Teacher,
+    seed: tuple[int, ...],
+    start: int,
+    covers: Covers | None = None,
 ) -> Iterator[tuple[Batch, list[NDArray[np.float32]]]]:
     """Batches with what the teacher's units make of the very same pixels."""
-    for batch in batches(store, config.batch, config.augmentation, seed, start, sampling(store, config)):
+    for batch in batches(store, config.batch, config.augmentation, seed, start, sampling(store, config), covers):
         yield batch, teacher(batch.crops)[1]
 
 
@@ -113,6 +119,7 @@ def train_joint(
     teacher: Teacher,
     run: Run,
     device: torch.device,
+    covers: Covers | None = None,
 ) -> None:
     """Stage two. ``wide`` [rows, m] unit is what the teachers say together; ``projection`` [m, width] reduces it.
 
@@ -135,7 +142,7 @@ def train_joint(
         average.n_averaged.fill_(step)
     seed = (config.seed + 1, run.rank)
     clock = time.monotonic()
-    with Ahead(itertools.islice(taught(store, config, teacher, seed, step), config.joint_steps - step)) as made:
+    with Ahead(itertools.islice(taught(store, config, teacher, seed, step, covers), config.joint_steps - step)) as made:
         for batch, raw in made:
             x = pixels(batch.crops, device)
             optimizer.at(cosine_rate(step, config.joint_steps))

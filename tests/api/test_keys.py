@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, text, update
 
 from app.api.access import OPEN, RULES
+from app.api.routers import board
 from app.errors import ConfigurationError
 from app.main import create_app
 from app.service.callers import SCOPES, Scope
@@ -26,7 +27,8 @@ ADMIN = "the-key-of-the-settings"
 
 
 @pytest.fixture
-def client(tmp_path: Path, database_url: str) -> Iterator[TestClient]:
+def client(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    monkeypatch.setattr(board, "LIFE_SECONDS", 0.0)  # a stream without end would keep the test client waiting
     settings = Settings(data_dir=tmp_path, database_url=database_url, threads=2, api_key=ADMIN, log_level="error")
     with TestClient(create_app(settings, FakeEngine()), base_url="http://faces.example") as opened:
         yield opened
