@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from app.face.faces import Detection, Face, Picture, Pose, Quality
+from app.face.spectrum import Asked
 from app.main import create_app
 from app.settings import Settings
 from tests.doubles import FakeEngine, encode, photo
@@ -40,9 +41,14 @@ class Stage(FakeEngine):
         with self.lock:
             self.people = [(person, near, yaw) for person in people]
 
-    def pictures(self, images: Sequence[NDArray[np.uint8]], attributes: frozenset[str] = frozenset()) -> list[Picture]:
+    def pictures(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        attributes: frozenset[str] = frozenset(),
+        spectrum: Asked = "visible",
+    ) -> list[Picture]:
         # Enrolment by a test sends coloured squares, the camera something larger.
-        return [self._picture(image) if len(image) < 100 else self._view(image) for image in images]
+        return [self._picture(image, attributes) if len(image) < 100 else self._view(image) for image in images]
 
     def _view(self, image: NDArray[np.uint8]) -> Picture:
         with self.lock:
