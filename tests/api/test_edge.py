@@ -146,7 +146,7 @@ def test_the_log_says_what_happened_and_to_nobody(tmp_path: Path) -> None:
 
 def test_a_failure_of_ours_is_a_problem_without_its_text(tmp_path: Path) -> None:
     class Failing(FakeEngine):
-        def pictures(self, images: Any, attributes: Any = ()) -> Any:
+        def pictures(self, *_: Any, **__: Any) -> Any:
             raise RuntimeError("vector 0.123 of Ada")
 
     with structlog.testing.capture_logs() as lines, serving(tmp_path, Failing()) as client:

@@ -12,6 +12,7 @@ from app.cli import main
 from app.service import house
 from app.service.recognition import identify
 from app.settings import Settings
+from app.store.migrate import head
 from tests.doubles import FakeEngine, photo
 
 
@@ -141,8 +142,9 @@ def test_a_collection_goes_to_a_file_and_back(data: Path, people: Path, tmp_path
 
 
 def test_migrate_says_from_where_to_where(data: Path) -> None:
-    assert run("migrate").stdout == "empty -> 0001\n"
-    assert run("migrate").stdout == "0001 -> 0001\n"
+    newest = head()
+    assert run("migrate").stdout == f"empty -> {newest}\n"
+    assert run("migrate").stdout == f"{newest} -> {newest}\n"
 
 
 def test_identify_before_anything_says_what_to_do(data: Path, tmp_path: Path) -> None:
