@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import CodeTaken
 from app.service.parts import Parts
-from app.store import queries, visit_queries
+from app.store import audit, queries, visit_queries
 from app.store.models import Subject
 from app.store.secret import data_secret
 from app.store.visit_models import SubjectCode
@@ -33,7 +33,9 @@ def give_code(parts: Parts, collection: str, subject_id: str, code: str | None =
     """
     with parts.database.writing() as session:
         owner = queries.collection_named(session, collection, lock=True)
-        return add_code(parts, session, queries.subject_of(session, owner.id, subject_id), code)
+        given = add_code(parts, session, queries.subject_of(session, owner.id, subject_id), code)
+        audit.record(session, parts.caller.key_id, "code.given", collection, subject=subject_id)
+        return given
 
 
 def add_code(parts: Parts, session: Session, subject: Subject, code: str | None = None) -> str:
@@ -55,3 +57,4 @@ def forget_codes(parts: Parts, collection: str, subject_id: str) -> None:
         owner = queries.collection_named(session, collection, lock=True)
         subject = queries.subject_of(session, owner.id, subject_id)
         session.execute(delete(SubjectCode).where(SubjectCode.subject_id == subject.id))
+        audit.record(session, parts.caller.key_id, "codes.removed", collection, subject=subject_id)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 from app.errors import ConsentOutdated, ConsentRequired, ConsentTextNotFound
 from app.service.door import door_of
 from app.service.parts import Parts
-from app.store import queries
+from app.store import audit, queries
 from app.store.consent_models import Consent, ConsentText
 from app.store.models import Collection, Subject, now
 
@@ -52,6 +52,7 @@ def add_text(parts: Parts, collection: str, texts: dict[str, str]) -> TextView:
         )
         session.add(row)
         session.flush()
+        audit.record(session, parts.caller.key_id, "consent.text_added", collection, version=row.version)
         return TextView(row.version, row.texts, row.created_at)
 
 
@@ -88,6 +89,7 @@ def give(parts: Parts, collection: str, subject_id: str, given: Given) -> Consen
     with parts.database.writing() as session:
         owner = queries.collection_named(session, collection, lock=True)
         row = record(parts, session, queries.subject_of(session, owner.id, subject_id), given)
+        told(parts, session, collection, subject_id, given)
         return ConsentView(given.version, given.how, row.given_by, row.given_at)
 
 
@@ -112,6 +114,12 @@ def settle(parts: Parts, session: Session, collection: Collection, subject: Subj
     require(session, collection, subject, given)
     if given is not None:
         record(parts, session, subject, given)
+
+
+def told(parts: Parts, session: Session, collection: str, subject_id: str, given: Given) -> None:
+    """Into the audit log, at the end of the transaction that records the consent."""
+    ids = {"subject": subject_id, "version": given.version, "how": given.how}
+    audit.record(session, parts.caller.key_id, "consent.given", collection, **ids)
 
 
 def require(session: Session, collection: Collection, subject: Subject | None, given: Given | None) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.errors import NotCorrectable, RequestError
 from app.service.parts import Parts
 from app.service.visits import VisitView, tell, view
-from app.store import queries, visit_queries
+from app.store import audit, queries, visit_queries
 from app.store.models import Subject, now
 from app.store.vectors import owned_by
 from app.store.visit_models import Impostor, Visit
@@ -51,6 +51,8 @@ def correct(parts: Parts, collection: str, visit_id: str, right: str | None = No
             visit.method = "staff"
         session.flush()
         tell(session, "visit.corrected", visit)
+        ids = {"visit": visit_id, "wrong": wrong.public_id, "right": right}
+        audit.record(session, parts.caller.key_id, "visit.corrected", collection, **ids)
         return Corrected(view(visit), kept)
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.errors import MethodRefused
 from app.service.parts import Parts
-from app.store import queries, visit_queries
+from app.store import audit, queries, visit_queries
 from app.store.models import Collection
 
 NAMES: Final = 10
@@ -93,6 +93,7 @@ def change(parts: Parts, collection: str, changes: dict[str, Any]) -> DoorView:
         row = queries.collection_named(session, collection, lock=True)
         door = Door.model_validate({**(row.door or {}), **changes})
         row.door = door.model_dump(mode="json", exclude_defaults=True)
+        audit.record(session, parts.caller.key_id, "door.changed", collection, rules=sorted(changes))
         return DoorView(collection, door)
 
 

@@ -129,6 +129,8 @@ def enroll(parts: Parts, asked: Enrolment, also: Callable[[Session, Subject], No
         )
         if also is not None:
             also(change.session, subject)
+        if asked.consent is not None:
+            consents.told(parts, change.session, asked.collection, subject.public_id, asked.consent)
         who, names = parts.caller.key_id, [row.public_id for row in rows]
         audit.record(
             change.session, who, "subject.enrolled", asked.collection, subject=subject.public_id, templates=names

@@ -15,7 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.errors import ArchiveConflict, BadArchive, ModelMismatch, RequestError, TooManyCollections
-from app.store import bulk, queries
+from app.service.callers import SYSTEM
+from app.store import audit, bulk, queries
 from app.store.archive import FORMAT, Block, Header, Reader, Totals, Writer
 from app.store.database import Database
 from app.store.models import Collection, Template
@@ -38,10 +39,16 @@ class Imported:
 
 
 def export_collection(database: Database, name: str, path: Path, progress: Progress) -> Totals:
-    """Write the collection, as it is at this moment, to ``path``. Interrupted, it goes on where it stopped, unless
-    the collection has changed since. Raises ``CollectionNotFound``, ``RequestError`` where the file is there."""
+    """Write the collection, as it is at this moment, to ``path``; recorded before the first byte is written.
+
+    Interrupted, it goes on where it stopped, unless the collection has changed since. Raises
+    ``CollectionNotFound``, ``RequestError`` where the file is there.
+    """
     if path.exists():
         raise RequestError(f"{path} is there already")
+    with database.writing() as session:
+        collection = queries.collection_named(session, name)
+        audit.record(session, SYSTEM.key_id, "collection.exported", name)
     with database.reading() as session:
         collection = queries.collection_named(session, name)
         state = bulk.state_of(session, collection)
@@ -92,6 +99,9 @@ def import_collection(database: Database, path: Path, name: str | None, most: in
                 _compare(session, collection, block)
                 if totals.templates:
                     collection.model_id = header.model_id
+                if written.subjects or written.templates:
+                    ids = {"subjects": written.subjects, "templates": written.templates}
+                    audit.record(session, SYSTEM.key_id, "collection.imported", name, **ids)
             subjects, templates, known = (
                 subjects + written.subjects,
                 templates + written.templates,
@@ -115,6 +125,7 @@ def _make(database: Database, name: str, most: int) -> None:
         if len(names) >= most:
             raise TooManyCollections(limit=most)
         session.add(Collection(name=name))
+        audit.record(session, SYSTEM.key_id, "collection.created", name)
 
 
 def _require_model(session: Session, collection: Collection, header: Header) -> None:

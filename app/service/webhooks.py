@@ -15,7 +15,7 @@ from app.service.outbox import Kind
 from app.service.parts import Parts
 from app.service.signing import new_secret
 from app.service.targets import resolve
-from app.store import queries
+from app.store import audit, queries
 from app.store.ids import uuid7
 from app.store.models import now
 from app.store.outbox_models import Delivery, Event, Webhook
@@ -72,6 +72,7 @@ def add_webhook(parts: Parts, collection: str, url: str, kinds: Sequence[Kind]) 
         )
         session.add(row)
         session.flush()
+        audit.record(session, parts.caller.key_id, "webhook.created", collection, webhook=row.public_id)
         return _view(session, row, row.secret)
 
 
@@ -98,6 +99,8 @@ def change_webhook(parts: Parts, collection: str, webhook_id: str, changes: dict
         fresh = new_secret() if changes.get("rotate_secret") else None
         row.secret = fresh or row.secret
         session.flush()
+        ids = {"webhook": webhook_id, "changed": sorted(changes)}
+        audit.record(session, parts.caller.key_id, "webhook.changed", collection, **ids)
         return _view(session, row, fresh)
 
 
@@ -105,6 +108,7 @@ def delete_webhook(parts: Parts, collection: str, webhook_id: str) -> None:
     """With what was not delivered yet. Raises ``CollectionNotFound``, ``WebhookNotFound``."""
     with parts.database.writing() as session:
         session.delete(_webhook(session, collection, webhook_id))
+        audit.record(session, parts.caller.key_id, "webhook.deleted", collection, webhook=webhook_id)
 
 
 def list_deliveries(
@@ -145,6 +149,8 @@ def send_again(parts: Parts, collection: str, webhook_id: str, events: Sequence[
         fresh = {"state": "pending", "attempts": 0, "due_at": now(), "updated_at": now()}
         ids = list(session.scalars(select(Delivery.id).where(dead)))
         session.execute(update(Delivery).where(Delivery.id.in_(ids)).values(fresh))
+        ids_told = {"webhook": webhook_id, "events": len(ids)}
+        audit.record(session, parts.caller.key_id, "webhook.resent", collection, **ids_told)
         return len(ids)
 
 

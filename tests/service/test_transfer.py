@@ -19,7 +19,7 @@ from app.service.rows import rows
 from app.service.subjects import delete_subject, show_subject
 from app.service.transfer import Imported, export_collection, import_collection
 from app.settings import Settings
-from app.store import bulk
+from app.store import audit, bulk
 from app.store.database import Database
 from app.store.models import Template
 from tests.doubles import FakeEngine, photo
@@ -140,3 +140,17 @@ def test_an_empty_collection_travels_too(parts: Parts, tmp_path: Path) -> None:
     delete_subject(parts, "default", "ada")
     delete_subject(parts, "default", "bob")
     assert put(parts, take(parts, tmp_path / "a.tar"), "copy").subjects == 0
+
+
+def test_who_took_a_collection_out_and_put_one_in_is_told(parts: Parts, tmp_path: Path) -> None:
+    path = take(parts, tmp_path / "a.tar")
+    put(parts, path, "copy")
+    put(parts, path, "copy")  # nothing came
+    with parts.database.reading() as session:
+        assert audit.verify(session).broken is None
+        told = [(act.act, act.collection, act.ids) for act in audit.acts_before(session, None, 3)]
+    assert told == [
+        ("collection.imported", "copy", {"subjects": 2, "templates": 3}),
+        ("collection.created", "copy", {}),
+        ("collection.exported", "default", {}),
+    ]
