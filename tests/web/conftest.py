@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,16 +56,25 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         yield opened
 
 
-@pytest.fixture
-def address(app: FastAPI) -> Iterator[str]:
-    """Where a real server answers, for a real browser."""
+@contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """The address of a real server, for a real browser."""
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, name="frontalis-test-server")
     thread.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120  # the first start converts the networks
     while not server.started and time.monotonic() < deadline and thread.is_alive():
         thread.join(0.02)
     assert server.started
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def address(app: FastAPI) -> Iterator[str]:
+    """Where the service of the test answers."""
+    with served(app) as answers:
+        yield answers

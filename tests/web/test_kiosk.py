@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.doubles import FakeEngine, encode, photo
 from tests.web.conftest import CHROMIUM, FLAGS
+from tests.web.kiosk_page import touch, unexpected, until, visits
 
 pytestmark = pytest.mark.slow
 
@@ -116,21 +116,10 @@ def page(context: Any) -> Iterator[Any]:
     wrong: list[str] = []
     page = context.new_page()
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda told: wrong.append(told.text) if _unexpected(told) else None)
+    page.on("console", lambda told: wrong.append(told.text) if unexpected(told) else None)
     yield page
     page.close()
     assert wrong == []
-
-
-def _unexpected(told: Any) -> bool:
-    # Chromium reports refusals and a network that is gone as errors, and both are part of the tests.
-    return told.type == "error" and not re.search(
-        r"status of (4\d\d|503)|ERR_INTERNET_DISCONNECTED|ERR_FAILED", told.text
-    )
-
-
-def until(page: Any, state: str) -> None:
-    page.wait_for_function("state => document.body.dataset.state === state", arg=state)
 
 
 def enrol(page: Any, person: int, name: str) -> str:
@@ -140,15 +129,6 @@ def enrol(page: Any, person: int, name: str) -> str:
     assert answer.status == 201, answer.text()
     subject: str = answer.json()["subject_id"]
     return subject
-
-
-def visits(page: Any, **query: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = page.request.get("/visits", params=query).json()["visits"]
-    return found
-
-
-def touch(page: Any) -> None:
-    page.get_by_role("button", name="Sign in with my face").click()
 
 
 def test_a_visitor_is_guided_greeted_and_seen_out(page: Any, stage: Stage) -> None:
