@@ -23,6 +23,7 @@ from app.api.access import require_closed_door
 from app.api.views import identified
 from app.cli_audit import commands as audit
 from app.cli_door import door
+from app.cli_embeddings import commands as embeddings
 from app.cli_erasure import erase, retention
 from app.cli_keys import commands as keys
 from app.cli_reasons import reasons
@@ -57,6 +58,7 @@ main.add_typer(erase, name="erase")
 main.add_typer(retention, name="retention")
 main.add_typer(seal, name="seal")
 main.add_typer(transfer)
+main.add_typer(embeddings)
 
 out, err = Console(), Console(stderr=True)
 

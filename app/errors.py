@@ -140,6 +140,10 @@ class ArchiveConflict(FrontalisError):
     code, status, title = "ARCHIVE_CONFLICT", 409, "The collection holds other vectors than the file"
 
 
+class BadEmbeddings(FrontalisError):
+    code, status, title = "BAD_EMBEDDINGS", 422, "The file's embeddings cannot be enrolled"
+
+
 class StoreError(FrontalisError):
     code, status, title = "STORE_UNAVAILABLE", 503, "The database cannot be reached"
 

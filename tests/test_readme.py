@@ -40,10 +40,10 @@ def test_settings_are_listed_as_they_are() -> None:
 
 def test_commands_are_listed_as_they_are() -> None:
     shown = CliRunner().invoke(main, ["--help"]).output
-    listed = re.findall(r"^\| `frontalis (\w+)", README, re.MULTILINE)
+    listed = re.findall(r"^\| `frontalis ([\w-]+)", README, re.MULTILINE)
     for name in listed:
         assert re.search(rf"^│ {name} ", shown, re.MULTILINE), name
-    assert set(listed) == set(re.findall(r"^│ ([a-z]+) ", shown, re.MULTILINE))
+    assert set(listed) == set(re.findall(r"^│ ([a-z][a-z-]*) ", shown, re.MULTILINE))
 
 
 @pytest.fixture

@@ -106,4 +106,5 @@ def _sealing(settings: Settings) -> Finding:
 
 def _model(settings: Settings) -> str:
     engine = load_engine(settings)
-    return f"{engine.model_id}, {engine.width} wide, detector {engine.detector}, runtime {engine.runtime}"
+    wide = f"extractor {engine.extractor}, {engine.width} wide"
+    return f"{engine.model_id}, {wide}, detector {engine.detector}, runtime {engine.runtime}"

@@ -63,12 +63,17 @@ class Parts:
 
     def require_model(self, collection: Collection) -> None:
         """Vectors of two model ids never meet. Raises ``ModelMismatch``."""
-        pinned = collection.model_id
-        if pinned is not None and pinned != self.engine.model_id:
-            raise ModelMismatch(
-                f"Collection {collection.name!r} was enrolled with {pinned}, this server runs {self.engine.model_id}: "
-                "run `frontalis reindex` if only the frontalizer changed, else enrol into a new collection",
-                collection=collection.name,
-                pinned=pinned,
-                running=self.engine.model_id,
-            )
+        require_model(self.engine, collection)
+
+
+def require_model(engine: Engine, collection: Collection) -> None:
+    """The same for who has no index. Raises ``ModelMismatch``."""
+    pinned = collection.model_id
+    if pinned is not None and pinned != engine.model_id:
+        raise ModelMismatch(
+            f"Collection {collection.name!r} was enrolled with {pinned}, this server runs {engine.model_id}: "
+            "run `frontalis reindex` if only the frontalizer changed, else enrol into a new collection",
+            collection=collection.name,
+            pinned=pinned,
+            running=engine.model_id,
+        )

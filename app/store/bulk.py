@@ -142,6 +142,16 @@ def differing(
     return list(wanted)
 
 
+def held_by(session: Session, collection: Collection, names: Sequence[str]) -> dict[str, int]:
+    """How many templates each of these subjects (public ids) has; those without any are left out."""
+    held: dict[str, int] = {}
+    for batch in batches(names, AT_ONCE):
+        query = select(Subject.public_id, func.count()).join(Template, Template.subject_id == Subject.id)
+        mine = (Subject.collection_id == collection.id) & Subject.public_id.in_(batch)
+        held |= {row[0]: row[1] for row in session.execute(query.where(mine).group_by(Subject.public_id))}
+    return held
+
+
 def state_of(session: Session, collection: Collection) -> str:
     """Another text after any change of the collection's templates or subjects."""
     query = select(func.count(), func.max(Subject.id), func.max(Subject.updated_at))

@@ -4,16 +4,18 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from app import cli_embeddings
 from app.cli import main
 from app.service import house
 from app.service.recognition import identify
 from app.settings import Settings
 from app.store.migrate import head
-from tests.doubles import FakeEngine, photo
+from tests.doubles import WIDTH, FakeEngine, photo
 
 
 @pytest.fixture
@@ -21,6 +23,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data folder, and an engine that reads coloured squares."""
     monkeypatch.setenv("FRONTALIS_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setattr(house, "load_engine", lambda settings: FakeEngine())
+    monkeypatch.setattr(cli_embeddings, "load_engine", lambda settings: FakeEngine())
     return tmp_path / "data"
 
 
@@ -182,3 +185,20 @@ def test_doctor_tells_what_fails(data: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found["model"]["state"] == "failed"
     assert "nobody-has-this" in found["model"]["detail"]
     assert not data.exists(), "doctor changes nothing"
+
+
+def test_ready_embeddings_are_enrolled_and_known_the_second_time(data: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.stack([np.random.default_rng(1).normal(size=WIDTH)] * 2 + [np.ones(WIDTH)]))
+    (tmp_path / "a.txt").write_text("ada\nada\nbob\n")
+    files = (tmp_path / "a.npy", tmp_path / "a.txt")
+    first = run("enroll-embeddings", *files, "--extractor", "colours")
+    assert first.exit_code == 0, first.output
+    assert "2 templates of 2 new subjects into 'default', 1 known before" in first.stdout
+    again = run("enroll-embeddings", *files, "--extractor", "colours")
+    assert "0 templates of 0 new subjects into 'default', 3 known before" in again.stdout
+    image = tmp_path / "probe.png"
+    image.write_bytes(photo(1))
+    assert "Face 1: match" in run("identify", image).stdout
+    refused = run("enroll-embeddings", *files, "--extractor", "another")
+    assert refused.exit_code == 1
+    assert "MODEL_MISMATCH" in refused.stderr
