@@ -133,7 +133,7 @@ class EnrollCreate(Create):
 class IdentifyCreate(Create):
     image: Image
     collection: Id = "default"
-    top_k: int = Field(default=5, ge=1, le=100, description="Candidates a face: subjects, each by its best template.")
+    top_k: int = Field(default=5, ge=1, le=100, description="Subjects a face, by the mean of their templates.")
     threshold: Cosine | None = Field(default=None, description="A cosine of your own instead of `fpir`.")
     fpir: Rate | None = Field(default=None, description="Wanted false-positive identification rate.")
     faces: Literal["all", "largest"] = "all"
@@ -262,8 +262,9 @@ class EnrolledPublic(Public):
 
 
 class CandidatePublic(Public):
-    """``score`` is a cosine, not a probability. ``margin``: how far above the next subject. ``template_old``: its
-    picture is known to be older than FRONTALIS_TEMPLATE_AGE."""
+    """``score`` is the cosine with the mean of the subject's templates, not a probability. ``margin``: how far above
+    the next subject. ``template_id``: the nearest template. ``template_old``: its picture is known to be older than
+    FRONTALIS_TEMPLATE_AGE."""
 
     subject_id: str
     name: str | None
@@ -296,7 +297,7 @@ class IdentifiedPublic(Public):
 
 
 class VerifiedPublic(Public):
-    """``template_id`` is the subject's best template, null when two pictures were compared."""
+    """``template_id`` is the subject's nearest template, null when two pictures were compared."""
 
     match: bool
     score: float

@@ -1,11 +1,14 @@
-"""Several frames of one face to one score a subject. Pure: numbers in, numbers out."""
+"""Several templates of one subject, and several frames of one face, to one score. Pure: numbers in, numbers out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from app.gallery.contract import Hit
 
 
 def weights(qualities: Sequence[float]) -> NDArray[np.float64]:
@@ -14,20 +17,38 @@ def weights(qualities: Sequence[float]) -> NDArray[np.float64]:
     return values / values.sum()
 
 
-def best_per_subject(
+def means_of_subjects(
+    templates: NDArray[np.float32], subjects: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """One unit vector a subject, the mean of its unit ``templates`` [t, width]: subjects [s], rising; [s, width].
+
+    What templates of one person share is the person; light, look and camera average out. So the mean resembles the
+    person's next picture more than the best single template does, and a stranger's no more ("average pooling" of
+    Cao et al., VGGFace2, 2018). docs/training.md has the figures.
+    """
+    distinct, owner = np.unique(subjects, return_inverse=True)
+    means = np.zeros((len(distinct), templates.shape[1]))
+    np.add.at(means, owner, templates.astype(np.float64))
+    lengths = np.linalg.norm(means, axis=1, keepdims=True)
+    return distinct, (means / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+
+def cosines_of_subjects(
     frames: NDArray[np.float32], templates: NDArray[np.float32], subjects: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Cosine of every frame with every subject's best template.
+    """Cosine of every frame with the mean of every subject's templates.
 
     Unit vectors ``frames`` [f, width], ``templates`` [t, width] of ``subjects`` [t], t >= 1. Answers the distinct
     subjects [s], rising, and the cosines [f, s].
     """
-    cosines = frames.astype(np.float64) @ templates.T.astype(np.float64)
-    distinct, owner = np.unique(subjects, return_inverse=True)
-    best = np.full((len(frames), len(distinct)), -1.0)
-    for place in range(len(distinct)):
-        best[:, place] = cosines[:, owner == place].max(axis=1)
-    return distinct, np.clip(best, -1, 1)
+    distinct, means = means_of_subjects(templates, subjects)
+    return distinct, np.clip(frames.astype(np.float64) @ means.astype(np.float64).T, -1, 1)
+
+
+def reranked(hits: Sequence[Hit], scores: Mapping[int, float]) -> list[Hit]:
+    """The hits with their subjects' scores instead of their best templates', best first; who has no score is gone."""
+    kept = [replace(hit, score=scores[hit.subject]) for hit in hits if hit.subject in scores]
+    return sorted(kept, key=lambda hit: (-hit.score, hit.subject))
 
 
 def fuse(cosines: NDArray[np.float64], frame_weights: NDArray[np.float64]) -> NDArray[np.float64]:

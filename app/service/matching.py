@@ -77,5 +77,5 @@ def decide(scores: dict[int, float], impostors: dict[int, float], limit: Limit) 
 def _scores(owned: visit_queries.Owned, probe: Probe) -> dict[int, float]:
     if not len(owned.subjects):
         return {}
-    subjects, cosines = fusion.best_per_subject(probe.vectors, owned.vectors, owned.subjects)
+    subjects, cosines = fusion.cosines_of_subjects(probe.vectors, owned.vectors, owned.subjects)
     return dict(zip(subjects.tolist(), fusion.fuse(cosines, probe.weights).tolist(), strict=True))

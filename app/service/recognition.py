@@ -14,17 +14,24 @@ from app.face.faces import Face, Pose
 from app.face.spectrum import Asked
 from app.gallery.contract import Hit
 from app.service.decision import Decision, Limit, assign, decide, distance, margins
+from app.service.fusion import cosines_of_subjects, reranked
 from app.service.parts import Parts
 from app.service.pictures import Seen, look_at_one, one_face, these_faces
 from app.service.thresholds import limit_at, limit_for_fmr, limit_for_fpir, raised
 from app.service.years import is_old
 from app.store import queries
 from app.store.models import Template
+from app.store.visit_queries import vectors_of_subjects
+
+NEIGHBOURS = 5
+"""Subjects found beyond those asked for: by the mean of their templates the order changes a little."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A subject, by its best template; ``margin`` is the score above the next subject, None for the last.
+    """A subject; ``score`` is the face's cosine with the mean of its templates, ``template_id`` the nearest of them.
+
+    ``margin`` is the score above the next subject, None for the last.
 
     ``template_old``: the template's picture is known to be older than the setting allows.
     """
@@ -63,7 +70,7 @@ class Identification:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verification:
-    """``template_id`` is the best template of the subject, None when two pictures were compared."""
+    """``template_id`` is the nearest template of the subject, None when two pictures were compared."""
 
     match: bool
     score: float
@@ -104,10 +111,17 @@ def identify(
         limit = limit_for_fpir(parts, subjects, fpir) if threshold is None else limit_at(parts, threshold, subjects)
         # One more than asked for the last margin, one a face because a subject may be taken by another face.
         probes = np.stack([face.frontalized for face in wanted])
-        found = parts.index.search(row.id, probes, max(top_k, len(wanted)) + 1)
+        found = parts.index.search(row.id, probes, max(top_k, len(wanted)) + 1 + NEIGHBOURS)
         searched = time.perf_counter()
         rows = queries.templates_with_subjects(session, {hit.template for hits in found for hit in hits})
+        owned = vectors_of_subjects(session, {hit.subject for hits in found for hit in hits}, parts.engine.model_id)
     alive = [[hit for hit in hits if hit.template in rows] for hits in found]
+    if len(owned.subjects):
+        distinct, cosines = cosines_of_subjects(probes, owned.vectors, owned.subjects)
+        alive = [
+            reranked(hits, dict(zip(distinct.tolist(), own.tolist(), strict=True)))
+            for hits, own in zip(alive, cosines, strict=True)
+        ]
     # A threshold that the caller names is taken as it is.
     limits = [limit if threshold is not None else raised(parts, limit, face) for face in wanted]
     matches = assign(alive, [one.threshold for one in limits])
@@ -130,7 +144,7 @@ def verify_subject(
     faces: Literal["single", "largest"] = "single",
     spectrum: Asked = "visible",
 ) -> Verification:
-    """Is the picture of this subject: the best of its templates counts.
+    """Is the picture of this subject: the mean of its templates counts.
 
     Raises ``SubjectNotFound`` and what ``identify`` raises, ``MultipleFaces``; ``NoFace`` too for a subject
     without templates.
@@ -143,9 +157,10 @@ def verify_subject(
         raise NoFace("The subject has no templates", subject_id=subject_id)
     seen = look_at_one(parts, image, spectrum=spectrum)
     face = one_face(seen.picture, faces)
-    scores = np.stack([np.frombuffer(one.frontalized, "<f4") for one in templates]) @ face.frontalized
-    best = int(np.argmax(scores))
-    return _verified(parts, float(scores[best]), threshold, fmr, face, None, templates[best].public_id, seen.timings_ms)
+    vectors = np.stack([np.frombuffer(one.frontalized, "<f4") for one in templates])
+    _, cosines = cosines_of_subjects(face.frontalized[None], vectors, np.zeros(len(vectors), np.int64))
+    nearest = templates[int(np.argmax(vectors @ face.frontalized))].public_id
+    return _verified(parts, float(cosines[0, 0]), threshold, fmr, face, None, nearest, seen.timings_ms)
 
 
 def verify_pictures(
