@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.service.fusion import means_of_subjects
 from training import protocols
 from training.benchmarks import Embedded, people_of
 
@@ -95,7 +96,7 @@ def open_set(cfp: Embedded, distractors: NDArray[np.float32] | None = None) -> l
     """
     split, people = cfp_split(cfp.paths), people_of(cfp.paths)
     usable = split.enrolled[~cfp.lost[split.enrolled]]
-    gallery, subjects = cfp.vectors[usable], people[usable]
+    subjects, gallery = means_of_subjects(cfp.vectors[usable], people[usable])  # as the service compares
     if distractors is not None and len(distractors):
         gallery = np.concatenate([gallery, distractors])
         subjects = np.concatenate([subjects, people.max() + 1 + np.arange(len(distractors))])

@@ -7,6 +7,7 @@ import json
 import lzma
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -219,7 +220,8 @@ def test_more_distractors_never_help() -> None:
     profile = [one for one in found if one.probes == "profile"]
     assert [one.subjects for one in profile] == [10, 100, 510]
     assert profile[0].rank1 >= profile[1].rank1 >= profile[2].rank1
-    assert profile[0].threshold_1e2 <= profile[1].threshold_1e2 <= profile[2].threshold_1e2
+    thresholds = [one.threshold_1e2 for one in profile]
+    assert all(more >= less - 1e-6 for less, more in pairwise(thresholds)), "float32 products round by shape"
 
 
 def test_rank_by_yaw_counts_each_probe_once() -> None:
