@@ -89,6 +89,8 @@ function bodyOf(form, sent) {
     const value = form.elements[field].value.trim();
     if (value) body.append(field, value);
   }
+  const day = form.elements.captured_at.value;
+  if (day) body.append("captured_at", `${day}T00:00:00Z`);
   if (form.elements.largest.checked) body.append("faces", "largest");
   return body;
 }

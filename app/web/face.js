@@ -3,12 +3,14 @@
 import { dial } from "./dial.js";
 import { el } from "./dom.js";
 import { cut } from "./picture.js";
+import { traits } from "./traits.js";
 import { called, decisionBadge, score } from "./words.js";
 
 const COMPONENTS = { sharpness: "Sharpness", brightness: "Brightness", contrast: "Contrast", size: "Size" };
 
 /** `number` is null where there is one face only; `axis` as `axisOf` gives it. */
-export function faceCard(face, number, limit, axis, picture) {
+export function faceCard(face, number, axis, picture) {
+  const limit = face.threshold;
   const thumb = el("canvas", { "aria-hidden": "true" });
   if (picture) cut(thumb, picture, face.box, 72);
   const title = el("h3", {}, number ? el("span", { class: "soft" }, `${number} `) : null, heading(face));
@@ -17,8 +19,11 @@ export function faceCard(face, number, limit, axis, picture) {
     { class: "card face", "data-decision": face.decision, "aria-label": number ? `Face ${number}` : "The face" },
     el("header", {}, thumb, el("div", {}, title, decisionBadge(face.decision))),
     el("p", { class: "soft" }, reason(face, limit)),
+    limit.raised > 0 ? el("p", { class: "note warn" }, raisedWords(limit)) : null,
     face.candidates.length ? candidates(face.candidates, limit, axis) : null,
+    aged(face.candidates[0]),
     about(face),
+    ...traits(face),
   );
 }
 
@@ -51,11 +56,23 @@ export function axisOf(scores, limit) {
 }
 
 function candidates(list, limit, axis) {
+  const about = (one) => [one.name ? one.subject_id : "", one.template_spectrum === "infrared" ? "infrared picture" : "", one.template_old ? "old picture" : ""];
   return scoreBars(
-    list.map((one) => ({ label: called(one), id: one.name ? one.subject_id : "", score: one.score })),
+    list.map((one) => ({ label: called(one), id: about(one).filter(Boolean).join(", "), score: one.score })),
     limit,
     axis,
   );
+}
+
+/** That less of the face was seen, and what follows. */
+export const raisedWords = (limit) => `The threshold is ${score(limit.raised)} stricter than for a bare face: less of this one can be seen.`;
+
+/** When the closest subject's picture was taken, where that is known. */
+function aged(best) {
+  if (!best?.template_captured_at) return null;
+  const taken = new Date(best.template_captured_at).toLocaleDateString(undefined, { dateStyle: "medium" });
+  const text = `The closest picture of ${called(best)} was taken on ${taken}.`;
+  return best.template_old ? el("p", { class: "note warn" }, el("b", {}, "An old picture"), `${text} Enrol them again: faces change.`) : el("p", { class: "soft" }, text);
 }
 
 /** Rows of {label, id, score} as bars on one axis, with the review band and the threshold line. */
@@ -80,8 +97,8 @@ export function scoreBars(rows, limit, { low, place }) {
   );
 }
 
-/** Pose and quality; the age, where it was asked for; that the infrared network saw it, where it did. */
-export function about({ pose, quality, age, spectrum }) {
+/** Pose and quality, and in which light the face was seen. */
+export function about({ pose, quality, spectrum }) {
   const rows = Object.entries(COMPONENTS).map(([key, word]) => {
     const value = quality[key];
     return el(
@@ -94,7 +111,6 @@ export function about({ pose, quality, age, spectrum }) {
   });
   const plain = (word, value) => el("div", { class: "row" }, el("dt", {}, word), el("dd", {}), el("dd", {}, value));
   rows.push(plain("Between the eyes", `${Math.round(quality.inter_eye)} px`));
-  if (age) rows.push(plain("Looks like", `${Math.round(age.years)} years (${Math.round(age.low)} to ${Math.round(age.high)})`));
-  if (spectrum === "infrared") rows.push(plain("Without colour", "read as infrared"));
+  rows.push(plain("Seen in", spectrum === "infrared" ? "infrared, for it has no colour" : "visible light"));
   return el("div", { class: "about" }, dial(pose), el("dl", { class: "quality", "aria-label": "Quality, 0 to 100" }, ...rows));
 }

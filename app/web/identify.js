@@ -1,26 +1,29 @@
 // Identify: one picture, every face in it, one decision a face.
 
-import { identify, ready } from "./api.js";
+import { identify } from "./api.js";
 import { byId, el } from "./dom.js";
 import { axisOf, faceCard, heading } from "./face.js";
 import { picker } from "./picker.js";
 import { preview } from "./picture.js";
 import { link, shot } from "./shot.js";
 import { timings } from "./timings.js";
+import { ASKED } from "./traits.js";
 import { aboutSearch, attempt, count, score, tone } from "./words.js";
 
 const SIDE = 1600;
 
 export function identifyPanel({ onDone }) {
-  const [panel, said, results] = ["identify", "identify-said", "identify-results"].map(byId);
+  const [panel, said, results, wanted] = ["identify", "identify-said", "identify-results", "identify-asked"].map(byId);
   let running = new AbortController();
+  let last = null;
 
   async function ask([file]) {
+    last = file;
     running.abort();
     running = new AbortController();
     const { signal } = running;
     results.replaceChildren();
-    const done = await attempt(said, "Looking for faces", () => Promise.all([recognised(file, signal), preview(file, SIDE)]));
+    const done = await attempt(said, "Looking for faces", () => Promise.all([recognised(file, chosen(wanted), signal), preview(file, SIDE)]));
     if (!done || signal.aborted) return;
     panel.classList.add("answered");
     const [told, picture] = done;
@@ -31,18 +34,30 @@ export function identifyPanel({ onDone }) {
   }
 
   picker(byId("identify-picker"), { what: "to identify", onFiles: ask });
+  wanted.addEventListener("change", () => last && ask([last]));
+  return (attributes) => offer(wanted, attributes);
 }
 
-/** With the age, where this server tells one. A face without colour goes to the infrared network, if there is one. */
-async function recognised(file, signal) {
-  const { attributes } = await ready();
-  return identify(file, { spectrum: "auto", ...(attributes.includes("age") && { attributes: "age" }) }, signal);
+/** A box for each attribute that this server has; what a face does is told to who asks for it alone. */
+function offer(place, attributes) {
+  if (place.querySelector("input")) return;
+  const there = Object.entries(ASKED).filter(([name]) => attributes.includes(name));
+  place.hidden = !there.length;
+  place.append(...there.map(([name, word]) => el("label", { class: "check" }, el("input", { type: "checkbox", value: name, checked: name !== "action_units" }), word)));
+}
+
+const chosen = (place) => [...place.querySelectorAll("input:checked")].map((box) => box.value).join(",");
+
+/** A face without colour goes to the infrared network, if there is one. */
+function recognised(file, attributes, signal) {
+  return identify(file, { spectrum: "auto", ...(attributes && { attributes }) }, signal);
 }
 
 function answer(told, picture, summary) {
   const { faces, threshold } = told;
-  const axis = axisOf(faces.flatMap((face) => face.candidates.map((one) => one.score)), threshold);
-  const cards = faces.map((face, at) => faceCard(face, faces.length > 1 ? at + 1 : null, threshold, axis, picture));
+  const highest = faces.reduce((most, face) => (face.threshold.raised > most.raised ? face.threshold : most), threshold);
+  const axis = axisOf(faces.flatMap((face) => face.candidates.map((one) => one.score)), { ...highest, review: threshold.review });
+  const cards = faces.map((face, at) => faceCard(face, faces.length > 1 ? at + 1 : null, axis, picture));
   const left = el("div", { class: "shot stays" });
   if (picture) {
     const drawn = shot(picture, faces.map((face, at) => markOf(face, at, faces.length)), `Picture with ${summary}`);
@@ -67,5 +82,5 @@ function markOf(face, at, many) {
   const number = many > 1 ? `${at + 1}  ` : "";
   const shown = face.match ?? (face.decision === "review" ? face.candidates[0] : null);
   const label = `${number}${heading(face)}${shown ? `  ${score(shown.score)}` : ""}`;
-  return { box: face.box, landmarks: face.landmarks, label, tone: tone(face.decision) };
+  return { box: face.box, landmarks: face.landmarks, label, tone: tone(face.decision), cells: face.occlusion?.cells };
 }

@@ -19,7 +19,7 @@ whenUnauthorized(askForKey);
 const loadSubjects = subjectsPanel({ onDone: refresh });
 const open = tabs({ subjects: loadSubjects });
 enrolPanel({ onDone: refresh, onNext: () => open("identify") });
-identifyPanel({ onDone: refresh });
+const offerAttributes = identifyPanel({ onDone: refresh });
 verifyPanel();
 byId("key-button").addEventListener("click", async () => {
   if (await askForKey()) refresh();
@@ -33,9 +33,10 @@ async function refresh() {
   const state = byId("state");
   clearTimeout(again);
   try {
-    const { model_id: model } = await ready();
+    const { model_id: model, attributes } = await ready();
     state.dataset.state = "ready";
     state.textContent = "Ready";
+    offerAttributes(attributes);
     const told = await collections();
     const gallery = told.collections.find((one) => one.name === "default") ?? null;
     const size = gallery ? `${count(gallery.subjects, "subject", "subjects")}, ${count(gallery.templates, "template", "templates")}` : "empty";

@@ -1,5 +1,7 @@
 // A chosen file as something to draw, and faces drawn over it.
 
+import { heat } from "./heat.js";
+
 const COLOURS = { match: "#35d692", review: "#ffc04d", none: "#e3e7ec", bad: "#ff8a80" };
 const DARK = "#0d1113";
 const FONT = "600 14px system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-serif";
@@ -39,7 +41,7 @@ export function cut(canvas, picture, box, side) {
 }
 
 /**
- * `picture` with `marks` ({box, landmarks, label, tone}, in its own pixels) on `canvas`, as large as `room` allows.
+ * `picture` with `marks` ({box, landmarks, label, tone, cells?}, in its own pixels) on `canvas`, as large as `room` allows.
  * Lines and letters are drawn in CSS pixels: a small picture enlarged keeps them fine.
  */
 export function paint(canvas, picture, marks, room, lit = -1) {
@@ -57,6 +59,7 @@ export function paint(canvas, picture, marks, room, lit = -1) {
     box: mark.box.map((edge) => edge * scale),
     landmarks: mark.landmarks.map(([x, y]) => [x * scale, y * scale]),
   }));
+  for (const { cells, landmarks } of scaled) if (cells) heat(context, cells, landmarks);
   scaled.forEach((mark, index) => outline(context, mark, index === lit));
   const taken = [];
   for (const mark of scaled) if (mark.label) label(context, mark, width, height, taken);

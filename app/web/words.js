@@ -11,6 +11,7 @@ const ADVICE = {
   TOO_MANY_FACES: "Crop it to the people you mean.",
   LOW_QUALITY: "Come closer, hold still, and let the light come from the front.",
   POSE_TOO_EXTREME: "Look towards the camera for this one.",
+  OCCLUDED: "Nothing may hide the face while it is enrolled: take off mask, scarf or sunglasses, keep hands and phone away.",
   IMAGE_TOO_LARGE: "Save it smaller and try again.",
   IMAGE_TOO_SMALL: "Use the original rather than a thumbnail.",
   NOT_AN_IMAGE: "JPEG, PNG, WebP and HEIC can be read.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from html.parser import HTMLParser
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from app.face.action_units import UNITS
+from app.face.align import TEMPLATE
 from app.main import PAGES, WEB
 
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -200,6 +203,17 @@ def test_both_languages_say_everything() -> None:
 
     assert len(shape("en")) > 80
     assert shape("en") == shape("zh")
+
+
+def test_the_page_names_the_movements_that_the_server_answers() -> None:
+    table = TEXTS["traits.js"].partition("export const UNITS = {")[2].partition("};")[0]
+    assert dict(re.findall(r'(\w+): "([^"]+)"', table)) == {unit.name: unit.title for unit in UNITS}
+
+
+def test_the_heat_map_lies_where_the_crop_was_cut() -> None:
+    points = re.search(r"POINTS = (\[\[.+\]\]);", TEXTS["heat.js"])
+    assert points is not None
+    assert json.loads(points[1]) == TEMPLATE.tolist()
 
 
 def test_a_score_is_never_called_a_probability() -> None:

@@ -102,7 +102,7 @@ def test_a_newcomer_enrols_identifies_verifies_and_deletes(page: Any) -> None:
     cards.nth(1).wait_for()
     assert sorted(cards.nth(at).get_attribute("data-decision") for at in range(2)) == ["match", "no_match"]
     matched = page.locator("article.face[data-decision=match]")
-    assert matched.get_by_role("heading").inner_text() == f"1 {HOSTILE}"
+    assert matched.get_by_role("heading", level=3).inner_text() == f"1 {HOSTILE}"
     assert matched.locator(".badge").inner_text() == "Match"
     scores = [float(text.split(",")[0]) for text in matched.locator(".number").all_inner_texts()]
     assert len(scores) == 2
@@ -134,6 +134,43 @@ def test_a_newcomer_enrols_identifies_verifies_and_deletes(page: Any) -> None:
     assert page.locator("main img").count() == 0
     assert page.evaluate("location.pathname + location.search + location.hash") == "/"
     assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+def test_what_hides_a_face_is_drawn_told_and_costs_it(page: Any) -> None:
+    _enrol(page, "Ada", photo(1))
+    page.get_by_text("Ada is enrolled").wait_for()
+    _enrol(page, "Grace", photo(5, covered=0.4))
+    page.locator("[data-outcome=rejected]").get_by_text("take off mask, scarf or sunglasses").wait_for()
+
+    page.get_by_role("tab", name="Identify").click()
+    seen = picture(1, covered=0.4)
+    page.locator("#identify input[type=file]").set_input_files(_file("covered.png", encode(seen)))
+    card = page.locator("#identify-results article.face")
+    told = card.locator("[data-trait=occlusion]")
+    told.get_by_text("40 % of the face is covered").wait_for()
+    assert "A face mask is worn" in told.inner_text()
+    assert "stricter than for a bare face" in card.inner_text()
+    heated, outside = _pixels(page, [(16 + 0.5 * SIDE, 0.7 * SIDE), (4, 4)], seen.shape[1])
+    plain = seen[round(0.7 * SIDE), 16 + SIDE // 2].astype(int)
+    assert np.abs(plain - heated).max() > 12, "a tint well beyond what drawing itself changes"
+    assert outside == pytest.approx([0, 0, 0], abs=6)
+
+    page.get_by_label("What covers it").uncheck()
+    page.locator("#identify-results [data-trait=occlusion]").wait_for(state="detached")
+    card.wait_for()  # asked again about the same picture
+    assert told.count() == 0
+    # This engine has no other estimator, so no other is offered.
+    assert page.locator("#identify-asked input").count() == 1
+
+
+def test_an_old_picture_is_named(page: Any) -> None:
+    page.get_by_label("Taken on").fill("2009-05-01")
+    _enrol(page, "Ada", photo(1))
+    page.get_by_text("Ada is enrolled").wait_for()
+    page.get_by_role("tab", name="Identify").click()
+    page.locator("#identify input[type=file]").set_input_files(_file("now.png", photo(1)))
+    page.locator("article.face").get_by_text("An old picture").wait_for()
+    assert "2009" in page.locator("article.face .note").inner_text()
 
 
 def _bars_agree_with_scores(card: Any, scores: list[float]) -> None:
