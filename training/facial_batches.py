@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -30,47 +31,55 @@ def _partner(name: str, names: tuple[str, ...], ends: tuple[str, str]) -> int:
 
 MIRRORED_UNITS: Final = [_partner(name, NAMES, ("L", "R")) for name in NAMES]
 MIRRORED_CLASSES: Final = [_partner(name, CLASSES, ("_L", "_R")) for name in CLASSES]
+MIRRORED_POINTS: Final = [
+    *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
+    45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
+    *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1),
+]  # fmt: skip
 
 
-def batch_of(painted: RenderSet, redrawn: RenderSet | None, size: int, seed: tuple[int, int]) -> dict[str, Tensor]:
-    """``images`` float [n, 3, s, s] 0-255, ``labels`` long [n, s/2, s/2], ``y`` [n, 269], ``known`` [n, 1].
+def batch_of(sets: Sequence[RenderSet], size: int, seed: tuple[int, int]) -> dict[str, Tensor]:
+    """``images`` float [n, 3, s, s] 0-255, ``labels`` long [n, s/2, s/2], ``y`` [n, 269], ``points`` [n, 68, 2].
 
-    Half of it redrawn photographs where there are any. ``known`` is 1 where the identity is exact: painted faces that
-    were not mirrored.
+    Half of it from the first set, painted faces, the rest from the others alike. ``known`` [n, 1] is 1 where the
+    identity is exact: painted faces that were not mirrored.
     """
     rng = np.random.default_rng(seed)
-    second = size // 2 if redrawn is not None else 0
-    sets = [(painted, size - second)] + ([(redrawn, second)] if redrawn is not None else [])
-    rows = [(part, rng.integers(0, len(part), count)) for part, count in sets]
+    others = size // 2 // max(len(sets) - 1, 1)
+    counts = [size - others * (len(sets) - 1)] + [others] * (len(sets) - 1)
+    rows = [(part, rng.integers(0, len(part), count)) for part, count in zip(sets, counts, strict=True)]
     images = np.concatenate([part.images[at] for part, at in rows])
     labels = np.concatenate([part.labels[at] for part, at in rows])
     y = np.concatenate([part.y[at] for part, at in rows])
-    known = np.repeat(np.array([1, 0], np.float32), [size - second, second])
+    points = np.concatenate([part.points[at] for part, at in rows])
+    known = (np.arange(size) < counts[0]).astype(np.float32)
     for at in np.flatnonzero(rng.random(size) < 0.5):
-        images[at], labels[at], y[at] = mirrored(images[at], labels[at], y[at])
+        images[at], labels[at], y[at], points[at] = mirrored(images[at], labels[at], y[at], points[at])
         known[at] = 0
-    pictures, maps = _shaken(rng, torch.from_numpy(images).permute(0, 3, 1, 2).float(), torch.from_numpy(labels))
+    pictures = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    pictures, maps, moved = _shaken(rng, pictures, torch.from_numpy(labels), torch.from_numpy(points))
     return {
         "images": _seen(rng, pictures),
         "labels": maps,
         "y": torch.from_numpy(y),
+        "points": moved,
         "known": torch.from_numpy(known)[:, None],
     }
 
 
 def mirrored(
-    image: NDArray[np.uint8], labels: NDArray[np.uint8], y: NDArray[np.float32]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
-    """Left for right in all three; the identity's modes have no mirror and are left as they are."""
+    image: NDArray[np.uint8], labels: NDArray[np.uint8], y: NDArray[np.float32], points: NDArray[np.float32]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
+    """Left for right in all four; the identity's modes have no mirror and are left as they are."""
     swap = np.arange(256, dtype=np.uint8)
     swap[: len(CLASSES)] = MIRRORED_CLASSES
     turned = y.copy()
     turned[YAW] = -y[YAW]
     turned[FIRST_UNIT:] = y[FIRST_UNIT:][MIRRORED_UNITS]
-    return image[:, ::-1], swap[labels[:, ::-1]], turned
+    return image[:, ::-1], swap[labels[:, ::-1]], turned, points[MIRRORED_POINTS] * np.array([-1, 1], np.float32)
 
 
-def _shaken(rng: np.random.Generator, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _shaken(rng: np.random.Generator, images: Tensor, labels: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Turned, scaled and moved a little, as five points err."""
     n = len(images)
     turn, grow = rng.normal(0, 0.05, n), np.exp(rng.normal(0, 0.04, n))
@@ -88,7 +97,8 @@ def _shaken(rng: np.random.Generator, images: Tensor, labels: Tensor) -> tuple[T
     small = F.affine_grid(theta, [n, 1, *labels.shape[1:]], align_corners=False)
     outside = (small.abs() > 1).any(dim=3)
     maps = F.grid_sample(labels[:, None].float(), small, mode="nearest", padding_mode="border", align_corners=False)
-    return pictures, torch.where(outside, IGNORED, maps[:, 0].long())
+    moved_points = torch.linalg.solve(theta[:, None, :, :2], (points - theta[:, None, :, 2])[..., None])[..., 0]
+    return pictures, torch.where(outside, IGNORED, maps[:, 0].long()), moved_points
 
 
 def _seen(rng: np.random.Generator, images: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ I4 = G(a_id, base expression), where the base face is neutral and frontal, so th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from app.face.nets.facial_parameters import FIRST_UNIT, FacialParameters
+from app.face.nets.facial_parameters import FIRST_UNIT, FacialParameters, points_of
 from training.face_model import CLASSES, IDENTITY
-from training.redrawn import IGNORED
+from training.redrawn import CONTOUR, IGNORED
 
 Maps = tuple[Tensor, Tensor, Tensor]
 Imitate = Callable[[Tensor], Tensor]
@@ -45,29 +45,45 @@ class Weights:
 
 
 def supervised(
-    y: Tensor, logits: Tensor, true: Tensor, labels: Tensor, known: Tensor, mode: Tensor
+    y: Tensor, whole: Tensor, logits: Tensor, batch: Mapping[str, Tensor], mode: Tensor
 ) -> dict[str, Tensor]:
-    """Of renders, whose parameters and classes are exact. ``mode`` [244] says how much each identity number shows."""
+    """Against what ``training.facial_batches.batch_of`` knows; y, f_gb and class logits are the network's.
+
+    ``mode`` [244] says how much each identity number shows. A unit that is NaN is nobody's knowledge. The points of
+    the jaw's outline count little: they are another line of the skin in every pose.
+    """
+    true, known, labels = batch["y"], batch["known"], batch["labels"]
     units = divergence(y[:, FIRST_UNIT:], true[:, FIRST_UNIT:])
+    missed = F.smooth_l1_loss(points_of(whole), batch["points"], beta=0.02, reduction="none").mean(dim=(0, 2))
+    points = 0.2 * missed[:CONTOUR].mean() + missed[CONTOUR:].mean()
     angles = F.smooth_l1_loss(y[:, IDENTITY : IDENTITY + 2], true[:, IDENTITY : IDENTITY + 2], beta=0.1)
     wrong = ((y[:, :IDENTITY] - true[:, :IDENTITY]) ** 2 * mode).mean(dim=1, keepdim=True)
     identity = (known * wrong).sum() / known.sum().clamp(min=1)
-    parsing = F.cross_entropy(logits, labels, RARE.to(logits.device, logits.dtype), ignore_index=IGNORED)
-    return {"units": 4 * units, "angles": 5 * angles, "identity": identity, "parsing": 0.5 * parsing}
+    parsing = F.cross_entropy(logits.float(), labels, RARE.to(logits.device), ignore_index=IGNORED)
+    return {
+        "units": 4 * units,
+        "points": 20 * points,
+        "angles": 5 * angles,
+        "identity": identity,
+        "parsing": 0.5 * parsing,
+    }
 
 
 def divergence(found: Tensor, true: Tensor) -> Tensor:
-    """Kullback and Leibler's, of units as chances: the cross entropy less what the truth itself costs.
+    """Kullback and Leibler's, of units as chances: the cross entropy less what the truth itself costs; of those known.
 
     Most units rest on most faces. A loss with a median (L1) then says zero where it is unsure, and the sigmoid, flat
     there, never leaves it: eyes that close stayed open.
     """
 
+    sure = true.isfinite()
+    true = true.nan_to_num()
+
     def cost(chance: Tensor) -> Tensor:
         log, other = chance.clamp(min=TINY).log(), (1 - chance).clamp(min=TINY).log()
         return -(true * log + (1 - true) * other)
 
-    return (cost(found.float()) - cost(true)).mean()
+    return ((cost(found.float()) - cost(true)) * sure).sum() / sure.sum().clamp(min=1)
 
 
 def swapped(y: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,14 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
 
-from app.face.nets.facial_parameters import IDENTITY, FacialParameters
+from app.face.nets.facial_parameters import IDENTITY, FacialParameters, Parsing
 from training import facial_losses
 from training.checkpoint import Run
 from training.facial_batches import batch_of
 from training.facial_losses import Recognise, Weights
 from training.imitator import Imitator, imitation
 from training.landmarks import share_of_rate
+from training.optimizers import MatrixOptimizer
 from training.render_sets import RenderSet
 
 Losses = dict[str, Tensor]
@@ -26,30 +28,28 @@ Losses = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """``steps`` of batches of ``size`` at a peak ``rate`` of AdamW."""
+    """``steps`` of batches of ``size`` at a peak ``rate``."""
 
     steps: int
     size: int = 32
-    rate: float = 2e-3
+    rate: float = 4e-3
     seed: int = 1
-    device: str = "cpu"
     bfloat16: bool = True
 
 
 @dataclass(slots=True)
 class Stage:
-    """One loop: ``losses`` of a step, on whichever ``parameters`` learn; ``network`` is what is kept."""
+    """One loop: ``losses`` of a step; ``network`` is what is kept, ``learns`` the part of it that moves."""
 
     network: nn.Module
+    learns: nn.Module
     losses: Callable[[int], Losses]
     schedule: Schedule
-    learns: list[nn.Parameter] = field(default_factory=list)
 
     def run(self, folder: Path) -> None:
         """Train, or go on where ``folder`` stands; a kill costs at most a minute."""
         run, plan = Run(folder, every=45.0), self.schedule
-        learns = self.learns or list(self.network.parameters())
-        optimiser = torch.optim.AdamW(learns, plan.rate, weight_decay=1e-2)
+        optimiser = MatrixOptimizer(self.learns, self.learns, plan.rate, 1e-2)
         state, first = run.load(), 0
         if state is not None:
             self.network.load_state_dict(state["network"])
@@ -57,14 +57,11 @@ class Stage:
             first = int(state["step"])
         means: dict[str, float] = {}
         for step in track(range(first, plan.steps), description=folder.name):
-            for group in optimiser.param_groups:
-                group["lr"] = plan.rate * share_of_rate(step / plan.steps)
-            with torch.autocast(plan.device, torch.bfloat16, enabled=plan.bfloat16):
+            optimiser.at(share_of_rate(step / plan.steps))
+            with torch.autocast("cpu", torch.bfloat16, enabled=plan.bfloat16):
                 losses = self.losses(step)
             total = torch.stack([term.float() for term in losses.values()]).sum()
-            optimiser.zero_grad()
             total.backward()
-            nn.utils.clip_grad_norm_(learns, 5.0)
             optimiser.step()
             for name, term in losses.items():
                 now = term.item()
@@ -80,23 +77,21 @@ def visibility(identity: NDArray[np.float32]) -> Tensor:
     return torch.from_numpy((moved / moved.mean()).astype(np.float32))
 
 
-def warm_up(
-    network: FacialParameters, painted: RenderSet, redrawn: RenderSet | None, modes: Tensor, schedule: Schedule
-) -> Stage:
-    """F_seg, and R on it, supervised by renders."""
+def warm_up(network: FacialParameters, sets: Sequence[RenderSet], modes: Tensor, schedule: Schedule) -> Stage:
+    """F_seg, and R on it, supervised by ``sets`` as ``batch_of`` takes them."""
     network.train()
-
-    def losses(step: int) -> Losses:
-        batch = batch_of(painted, redrawn, schedule.size, (schedule.seed, step))
-        whole, maps, logits = network.parsing.parse((batch["images"].to(schedule.device) - 127.5) / 64)
-        y = network.regressor(whole, maps)
-        true, known = batch["y"].to(schedule.device), batch["known"].to(schedule.device)
-        return facial_losses.supervised(y, logits.float(), true, batch["labels"].to(schedule.device), known, modes)
-
-    return Stage(network, losses, schedule)
+    return Stage(network, network, partial(_supervised, network, sets, modes, schedule), schedule)
 
 
-def imitate(network: Imitator, parsing: nn.Module, base: RenderSet, schedule: Schedule) -> Stage:
+def _supervised(
+    network: FacialParameters, sets: Sequence[RenderSet], modes: Tensor, schedule: Schedule, step: int
+) -> Losses:
+    batch = batch_of(sets, schedule.size, (schedule.seed, step))
+    whole, maps, logits = network.parsing.parse((batch["images"] - 127.5) / 64)
+    return facial_losses.supervised(network.regressor(whole, maps), whole, logits, batch, modes)
+
+
+def imitate(network: Imitator, parsing: Parsing, base: RenderSet, schedule: Schedule) -> Stage:
     """G on renders of one skin and light."""
     parsing.eval().requires_grad_(False)
     network.train()
@@ -104,10 +99,9 @@ def imitate(network: Imitator, parsing: nn.Module, base: RenderSet, schedule: Sc
     def losses(step: int) -> Losses:
         rows = np.random.default_rng((schedule.seed, step)).integers(0, len(base), schedule.size)
         wanted = (torch.from_numpy(base.images[rows]).permute(0, 3, 1, 2).float() - 127.5) / 64
-        drawn = network(torch.from_numpy(base.y[rows]).to(schedule.device))
-        return imitation(drawn, wanted.to(schedule.device), parsing)  # type: ignore[arg-type]
+        return imitation(network(torch.from_numpy(base.y[rows])), wanted, parsing)
 
-    return Stage(network, losses, schedule)
+    return Stage(network, network, losses, schedule)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +112,13 @@ class Photographs:
     embeddings: NDArray[np.float32]
 
 
+def embeddings(recognise: Recognise, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """F_reg of crops uint8 [n, SIDE, SIDE, 3]."""
+    with torch.inference_mode():
+        pictures = (torch.from_numpy(crops).permute(0, 3, 1, 2).float() - 127.5) / 64
+        return np.concatenate([recognise(pictures[part]).numpy() for part in batches(len(crops), 64)])
+
+
 def adapt(
     network: FacialParameters,
     imitator: Imitator,
@@ -125,11 +126,12 @@ def adapt(
     photographs: Photographs,
     weights: Weights,
     schedule: Schedule,
-    renders: tuple[RenderSet, RenderSet | None, Tensor] | None = None,
+    known: tuple[Sequence[RenderSet], Tensor] | None = None,
 ) -> Stage:
     """R by the five losses on photographs; F_seg, G and F_reg stand still.
 
-    With ``renders`` every step also sees a supervised batch of them, so that R does not forget what units are.
+    With ``known`` (sets and modes of ``warm_up``) every step also sees a supervised batch, so that R does not forget
+    what units are.
     """
     network.eval()
     network.parsing.requires_grad_(False)
@@ -138,20 +140,14 @@ def adapt(
     def losses(step: int) -> Losses:
         rows = np.random.default_rng((schedule.seed, step, 7)).integers(0, len(photographs.crops), schedule.size)
         pictures = (torch.from_numpy(photographs.crops[rows]).permute(0, 3, 1, 2).float() - 127.5) / 64
-        embeddings = torch.from_numpy(photographs.embeddings[rows]).to(schedule.device)
-        terms = facial_losses.unlabelled(
-            network, imitator, recognise, pictures.to(schedule.device), embeddings, weights
-        )
-        if renders is not None:
-            painted, redrawn, modes = renders
-            batch = batch_of(painted, redrawn, schedule.size, (schedule.seed, step))
-            whole, maps, logits = network.parsing.parse((batch["images"] - 127.5) / 64)
-            y = network.regressor(whole, maps)
-            known = facial_losses.supervised(y, logits.float(), batch["y"], batch["labels"], batch["known"], modes)
-            terms |= {f"render {name}": term for name, term in known.items() if name != "parsing"}
+        embeddings = torch.from_numpy(photographs.embeddings[rows])
+        terms = facial_losses.unlabelled(network, imitator, recognise, pictures, embeddings, weights)
+        if known is not None:
+            supervised = _supervised(network, *known, schedule, step)
+            terms |= {f"known {name}": supervised[name] for name in ("units", "angles", "identity")}
         return terms
 
-    return Stage(network, losses, schedule, list(network.regressor.parameters()))
+    return Stage(network, network.regressor, losses, schedule)
 
 
 def batches(count: int, size: int) -> Iterator[slice]:

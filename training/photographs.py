@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,19 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from app.face.nets.facial_parameters import SIDE
+from app.face.nets.facial_parameters import FIRST_UNIT, SIDE
 from training.data.store import identity
 from training.face_model import FaceModel
 from training.paint import draw_paint
-from training.redrawn import fit, redraw
+from training.redrawn import fit, offset_of, read, redraw
 from training.render_sets import CHUNK, RenderSet, save_set
 
-WORST_FIT: Final = 2.2
+WORST_FIT: Final = 1.3
 """Pixels of a 128 crop; a face whose fit is worse is not drawn over."""
 WIDEST: Final = 40.0
 """Degrees of yaw beyond which half of the face has no colour to draw with."""
 EYEBALLS: Final = 16
 """Paints that eyes and mouths of redrawn photographs are taken from."""
+FRONTAL: Final = 25.0
+LANDMARKED: Final = 400
+"""Faces turned less than ``FRONTAL`` that say where the landmarker means its points."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,9 +83,20 @@ def small(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.stack([cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for crop in crops])
 
 
+def rested(pictures: RenderSet) -> RenderSet:
+    """Units of fits with each one's median taken off: the median face rests, whatever the fit makes of its nose."""
+    y = pictures.y.copy()
+    units = y[:, FIRST_UNIT:]
+    told = np.isfinite(units).any(axis=0)
+    units[:, told] = np.clip(units[:, told] - np.nanmedian(units[:, told], axis=0), 0, 1)
+    return replace(pictures, y=y)
+
+
 def redraw_set(sets: list[Meshed], each: int, model: FaceModel, folder: Path) -> None:
-    """``each`` redrawn pictures of every photograph whose fit is good, into ``folder/redrawn-NNNN.npz``; resumable."""
+    """``each`` redrawn pictures of every photograph whose fit is good, into ``folder/redrawn-NNNN.npz``, and the
+    photograph itself with what the fit says, into ``folder/photographs-NNNN.npz``; resumable."""
     folder.mkdir(parents=True, exist_ok=True)
+    offset = offset_of(model, _frontal(sets))
     rng = np.random.default_rng(4)
     paints = [draw_paint(rng, model) for _ in range(EYEBALLS)]
     jobs = [(part, at) for part in sets for at in range(len(part.rows)) if abs(part.yaw[at]) < WIDEST]
@@ -93,15 +107,22 @@ def redraw_set(sets: list[Meshed], each: int, model: FaceModel, folder: Path) ->
         if path.exists():
             continue
         seeded = np.random.default_rng((4, chunk))
-        drawn = []
+        drawn, kept = [], []
         for crop, mesh in _taken(jobs[chunk * per_chunk : (chunk + 1) * per_chunk]):
-            fitted = fit(model, mesh)
+            fitted = fit(model, mesh, offset)
             if fitted.error < WORST_FIT:
+                kept.append(read(crop, mesh, fitted, offset))
                 drawn += [
                     redraw(seeded, model, crop, fitted, paints[seeded.integers(len(paints))]) for _ in range(each)
                 ]
-        images, labels, y = zip(*drawn, strict=True)
-        save_set(path, RenderSet(np.stack(images), np.stack(labels), np.stack(y)))
+        for kind, faces in (("photographs", kept), ("redrawn", drawn)):
+            parts = (np.stack(part) for part in zip(*faces, strict=True))
+            save_set(folder / f"{kind}-{chunk:04d}.npz", RenderSet(*parts))
+
+
+def _frontal(sets: list[Meshed]) -> list[NDArray[np.float32]]:
+    each = LANDMARKED // len(sets)
+    return [mesh for part in sets for mesh in part.points[np.abs(part.yaw) < FRONTAL][:each]]
 
 
 def _taken(jobs: list[tuple[Meshed, int]]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:

@@ -3,11 +3,15 @@
 Painted renders (``training.render``) have exact parameters and a skin that nobody has. Here the skin, the light, the
 hair and the background are a photograph's, and only the movement is drawn, so its units are exact too. The fit needs
 dense landmarks (``training.landmarker``); no label of expression enters.
+
+A landmarker and a face model mean other places by the same name. ``offset_of`` finds by how much: without it brows
+stand too high for any fit to lower them, and the fit misses twice as far.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -19,7 +23,16 @@ from app.face.align import similarity, template
 from app.face.nets.facial_parameters import DEGREES, MARGIN, SIDE
 from training.face_model import CLASSES, DRAWN, IDENTITY, FaceModel
 from training.paint import Array, Paint
-from training.render import LABEL_SIDE, OVERSAMPLING, Parameters, draw_parameters, five_points, rasterised, rotation
+from training.render import (
+    LABEL_SIDE,
+    OVERSAMPLING,
+    Parameters,
+    draw_parameters,
+    five_points,
+    rasterised,
+    rotation,
+    spanned,
+)
 
 MESH_POINTS: Final = np.array(
     [162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389,
@@ -38,7 +51,10 @@ REST: Final = 0.3
 """Spread of a unit, against the unit variance of a mode."""
 FITTED_MODES: Final = 40
 ROUNDS: Final = 4
+OFFSET_ROUNDS: Final = 3
 STEPS: Final = 80
+SURE: Final = 0.35
+"""What part of a unit's variance the 68 points must tell, or the fit says nothing of it."""
 DEPTH: Final = np.float32(300)
 """Pixels from the viewer to the picture's plane: any that leaves the whole head in front."""
 IGNORED: Final = 255
@@ -47,7 +63,10 @@ IGNORED: Final = 255
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """The face on a crop of 128 pixels: pixels = scale * rotation @ vertex + shift, y up. ``error`` in pixels."""
+    """The face on a crop of 128 pixels: pixels = scale * rotation @ vertex + shift, y up. ``error`` in pixels.
+
+    ``told`` [23] is the part of each unit's variance that the points tell, by the fit's own posterior.
+    """
 
     identity: Array
     units: Array
@@ -56,6 +75,7 @@ class Fit:
     rotation: Array
     shift: Array
     error: float
+    told: Array
 
     @property
     def angles(self) -> tuple[float, float, float]:
@@ -71,14 +91,40 @@ class Fit:
         return np.concatenate([self.identity, np.array([pitch, yaw], np.float32) / np.float32(DEGREES), self.units])
 
 
-def fit(model: FaceModel, mesh: NDArray[np.floating]) -> Fit:
-    """The face whose landmarks lie nearest to ``mesh`` [478, 3], in pixels of the crop, z away from the viewer.
+def of_landmarks(model: FaceModel) -> FaceModel:
+    """The model's 68 points alone: all that a fit looks at."""
+    at = model.landmarks
+    modes = {name: getattr(model, name)[:, at] for name in ("identity", "units", "others")}
+    return replace(model, mean=model.mean[at], landmarks=np.arange(len(at), dtype=np.int32), **modes)
 
-    Pose (Umeyama's similarity) and coefficients (a ridge, units held within 0-1 by projected gradients) in turn.
+
+def offset_of(model: FaceModel, meshes: Sequence[NDArray[np.floating]]) -> Array:
+    """Where the landmarker's points lie beside the model's, [68, 3] in cm: the median that fits to ``meshes`` miss by.
+
+    The jaw's outline, which is no fixed place, has none.
+    """
+    small = of_landmarks(model)
+    offset = np.zeros((68, 3), np.float32)
+    for _ in range(OFFSET_ROUNDS):
+        missed = []
+        for mesh in meshes:
+            found = fit(small, mesh, offset)
+            seen = (mesh[MESH_POINTS] * (1.0, -1.0, -1.0) - found.shift) @ found.rotation / found.scale
+            missed.append(seen - small.shape(found.identity, found.units, found.others))
+        offset = np.asarray(np.median(missed, axis=0), np.float32)
+        offset[:CONTOUR] = 0
+    return offset
+
+
+def fit(model: FaceModel, mesh: NDArray[np.floating], offset: Array) -> Fit:
+    """The face whose landmarks, moved by ``offset`` [68, 3], lie nearest to ``mesh`` [478, 3].
+
+    ``mesh`` is in pixels of the crop, z away from the viewer. Pose (Umeyama's similarity) and coefficients (a ridge,
+    units held within 0-1 by projected gradients) in turn.
     """
     target = mesh[MESH_POINTS] * np.array([1.0, -1.0, -1.0])
     at = model.landmarks
-    mean = model.mean[at].astype(np.float64)
+    mean = model.mean[at].astype(np.float64) + offset
     free = np.concatenate([model.identity[:FITTED_MODES, at], model.units[:, at], model.others[:, at]])
     weights = np.ones((68, 3)) / NOISE**2
     weights[:CONTOUR] *= 0.05
@@ -107,7 +153,24 @@ def fit(model: FaceModel, mesh: NDArray[np.floating]) -> Fit:
     identity[:FITTED_MODES] = found[:FITTED_MODES]
     units = unique(found[FITTED_MODES : FITTED_MODES + len(UNITS)])
     others = found[FITTED_MODES + len(UNITS) :].astype(np.float32)
-    return Fit(identity, units, others, scale, turn.astype(np.float32), shift.astype(np.float32), float(missed.mean()))
+    told = 1 - prior[FITTED_MODES] * np.diag(np.linalg.inv(matrix))[FITTED_MODES : FITTED_MODES + len(UNITS)]
+    place = scale, turn.astype(np.float32), shift.astype(np.float32)
+    return Fit(identity, units, others, *place, float(missed.mean()), told.astype(np.float32))
+
+
+def read(
+    crop: NDArray[np.uint8], mesh: NDArray[np.floating], fitted: Fit, offset: Array
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Array, Array]:
+    """The photograph itself with what the fit says of it: image, labels (nobody's), y, points as ``RenderSet``.
+
+    A unit of which the points do not tell ``SURE`` is NaN.
+    """
+    image = cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    y = fitted.vector()
+    y[-len(UNITS) :][fitted.told < SURE] = np.nan
+    points = mesh[MESH_POINTS, :2] - fitted.scale * (offset @ fitted.rotation.T)[:, :2] * (1, -1)
+    labels = np.full((LABEL_SIDE, LABEL_SIDE), IGNORED, np.uint8)
+    return np.asarray(image, np.uint8), labels, y, spanned(points, crop.shape[0])
 
 
 def _umeyama(
@@ -126,8 +189,8 @@ def _umeyama(
 
 def redraw(
     rng: np.random.Generator, model: FaceModel, crop: NDArray[np.uint8], fitted: Fit, paint: Paint
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Array]:
-    """``crop`` [128, 128, 3] with other units and a slightly turned head: image, labels, y as ``RenderSet`` has them.
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Array, Array]:
+    """``crop`` [128, 128, 3] with other units and a slightly turned head: image, labels, y, points as ``RenderSet``.
 
     ``paint`` gives what the photograph does not show: eyeballs, teeth, the inside of the mouth.
     """
@@ -159,6 +222,7 @@ def redraw(
         np.asarray(np.clip(image * 255 + 0.5, 0, 255), np.uint8),
         np.asarray(np.rint(labels[..., 0] * 255), np.uint8),
         drawn.vector(),
+        spanned(pixels[model.landmarks], side),
     )
 
 

@@ -65,11 +65,15 @@ class Light:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Render:
-    """``image`` uint8 [SIDE, SIDE, 3]; ``labels`` uint8 [SIDE/2, SIDE/2] of ``CLASSES``; ``points`` [5, 2] in it."""
+    """``image`` uint8 [SIDE, SIDE, 3]; ``labels`` uint8 [SIDE/2, SIDE/2] of ``CLASSES``; ``points`` [5, 2] in it.
+
+    ``landmarks`` [68, 2] are from -1 to 1 across the picture.
+    """
 
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     points: Array
+    landmarks: Array
 
 
 def draw_parameters(rng: np.random.Generator, model: FaceModel, identity: Array | None = None) -> Parameters:
@@ -259,7 +263,13 @@ def render(
         np.asarray(np.clip(small * 255 + 0.5, 0, 255), np.uint8),
         np.asarray(np.clip(np.rint(labels[..., 0] * 255), 0, len(CLASSES) - 1), np.uint8),
         ((points @ matrix[:, :2].T + matrix[:, 2]) / OVERSAMPLING).astype(np.float32),
+        spanned((plane @ matrix[:, :2].T + matrix[:, 2])[model.landmarks], side),
     )
+
+
+def spanned(points: NDArray[np.floating], side: int) -> Array:
+    """``points`` in pixels of a picture ``side`` pixels wide, from -1 to 1 across it."""
+    return np.asarray(points * (2 / side) - 1, np.float32)
 
 
 def draw_ground(rng: np.random.Generator) -> Array:

@@ -41,17 +41,20 @@ SHAKE: Final = 0.012
 SEEDS: Final = {"varied": 1, "held_out": 2, "base": 3}
 
 GREY: Final = 0.5
+PARTS: Final = ("images", "labels", "y", "points")
 
 Drawn = list[tuple[Parameters, Render]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RenderSet:
-    """``images`` uint8 [n, SIDE, SIDE, 3], ``labels`` uint8 [n, SIDE/2, SIDE/2], ``y`` float32 [n, 269]."""
+    """``images`` uint8 [n, SIDE, SIDE, 3], ``labels`` uint8 [n, SIDE/2, SIDE/2], ``y`` float32 [n, 269], ``points``
+    [n, 68, 2] from -1 to 1."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     y: Array
+    points: Array
 
     def __len__(self) -> int:
         return len(self.y)
@@ -121,6 +124,7 @@ def draw_set(kind: str, count: int, model: FaceModel, folder: Path) -> None:
                 np.stack([picture.image for _, picture in drawn]),
                 np.stack([picture.labels for _, picture in drawn]),
                 np.stack([parameters.vector() for parameters, _ in drawn]),
+                np.stack([picture.landmarks for _, picture in drawn]),
             ),
         )
 
@@ -129,7 +133,7 @@ def save_set(path: Path, pictures: RenderSet) -> None:
     """Write one chunk; atomic."""
     partial = path.with_suffix(".part")
     with partial.open("wb") as file:
-        np.savez(file, images=pictures.images, labels=pictures.labels, y=pictures.y)
+        np.savez(file, **{name: getattr(pictures, name) for name in PARTS})
     partial.replace(path)
 
 
@@ -139,4 +143,4 @@ def load_set(kind: str, folder: Path) -> RenderSet:
     if not paths:
         raise FileNotFoundError(f"no renders of the kind {kind}: draw them first")
     parts = [np.load(path, allow_pickle=False) for path in paths]
-    return RenderSet(*(np.concatenate([part[name] for part in parts]) for name in ("images", "labels", "y")))
+    return RenderSet(*(np.concatenate([part[name] for part in parts]) for name in PARTS))

@@ -94,13 +94,22 @@ def test_a_perfect_imitation_costs_nothing(network: FacialParameters) -> None:
         assert sum(float(term) for term in imitation(picture, picture, network.parsing).values()) < 1e-3
 
 
-def test_supervised_terms_vanish_on_the_truth_and_skip_unknown_identities() -> None:
+def test_supervised_terms_vanish_on_the_truth_and_skip_what_nobody_knows() -> None:
     y, labels = some(), torch.full((3, 4, 4), 9)
+    points = torch.rand(3, 68, 2)
+    whole = torch.cat([torch.zeros(3, 5), points.flatten(1)], dim=1)
+    truth = {"y": y, "labels": labels, "known": torch.ones(3, 1), "points": points}
     logits = 40 * torch.nn.functional.one_hot(labels, 11).permute(0, 3, 1, 2).float()
     mode = torch.ones(IDENTITY)
-    terms = facial_losses.supervised(y, logits, y, labels, torch.ones(3, 1), mode)
+    terms = facial_losses.supervised(y, whole, logits, truth, mode)
     assert sum(float(term) for term in terms.values()) == pytest.approx(0, abs=1e-5)
     wrong = y.clone()
     wrong[0, :IDENTITY] += 5
-    known = torch.tensor([[0.0], [1.0], [1.0]])
-    assert facial_losses.supervised(wrong, logits, y, labels, known, mode)["identity"] == 0
+    wrong[0, FIRST_UNIT] = 0.99
+    unsure = y.clone()
+    unsure[0, FIRST_UNIT] = torch.nan
+    truth |= {"known": torch.tensor([[0.0], [1.0], [1.0]]), "y": unsure}
+    terms = facial_losses.supervised(wrong, whole, logits, truth, mode)
+    assert terms["identity"] == 0
+    assert terms["units"] == pytest.approx(0, abs=1e-5)
+    assert facial_losses.supervised(y, whole + 0.1, logits, truth, mode)["points"] > 0.1

@@ -17,7 +17,8 @@ from training import render_sets
 from training.face_model import CLASSES, IDENTITY, FaceModel
 from training.facial_batches import batch_of, mirrored
 from training.paint import draw_paint
-from training.redrawn import IGNORED, MESH_POINTS, Fit, fit, redraw
+from training.photographs import rested
+from training.redrawn import CONTOUR, IGNORED, MESH_POINTS, Fit, fit, offset_of, read, redraw
 from training.render import (
     OVERSAMPLING,
     Parameters,
@@ -29,7 +30,9 @@ from training.render import (
     render,
     rotation,
 )
-from training.render_sets import draw_set, load_set
+from training.render_sets import RenderSet, draw_set, load_set
+
+NOWHERE = np.zeros((68, 3), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +48,8 @@ def test_angles_go_into_a_rotation_and_back(yaw: float, pitch: float, roll: floa
     turn = rotation(yaw, pitch, roll)
     np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-5)
     nothing = np.zeros(0, np.float32)
-    read = Fit(nothing, nothing, nothing, 1.0, turn, nothing, 0.0).angles
-    assert read == pytest.approx((yaw, pitch, roll), abs=0.01)
+    said = Fit(nothing, nothing, nothing, 1.0, turn, nothing, 0.0, nothing).angles
+    assert said == pytest.approx((yaw, pitch, roll), abs=0.01)
 
 
 @pytest.mark.parametrize(("angle", "axis"), [("yaw", 0), ("pitch", 1)])
@@ -107,11 +110,67 @@ def test_a_fit_finds_the_pose_it_was_drawn_in(seed: int, yaw: float, pitch: floa
     shape = model.shape(identity, np.zeros(23, np.float32))[model.landmarks]
     at = scale * shape @ rotation(yaw, pitch, roll).T
     mesh[MESH_POINTS] = at * (1, -1, -1) + (64, 70, 0)
-    found = fit(model, mesh)
+    found = fit(model, mesh, NOWHERE)
     assert found.angles == pytest.approx((yaw, pitch, roll), abs=3)
     assert found.error < 1.0
     assert found.units.min() >= 0
     assert found.units.max() <= 1
+
+
+def meshes_of(model: FaceModel, shift: np.ndarray, count: int = 12) -> list[np.ndarray]:
+    """Faces at rest, seen by a landmarker whose points lie ``shift`` [68, 3] cm beside the model's."""
+    rng, out = np.random.default_rng(3), []
+    for _ in range(count):
+        identity = np.zeros(IDENTITY, np.float32)
+        identity[:10] = rng.normal(0, 0.3, 10)
+        shape = model.shape(identity, np.zeros(23, np.float32))[model.landmarks] + shift
+        mesh = np.zeros((478, 3))
+        mesh[MESH_POINTS] = 5 * shape @ rotation(*rng.uniform(-10, 10, 3)).T * (1, -1, -1) + (64, 70, 0)
+        out.append(mesh)
+    return out
+
+
+def test_a_landmarker_that_means_other_places_is_found_out(model: FaceModel) -> None:
+    shift = np.zeros((68, 3), np.float32)
+    shift[17:27, 1] = 1.5  # brows
+    meshes = meshes_of(model, shift)
+    offset = offset_of(model, meshes)
+    assert offset[:CONTOUR].any() == np.False_
+    before, after = (np.mean([fit(model, mesh, by).error for mesh in meshes]) for by in (NOWHERE, offset))
+    assert after < 0.6 * before
+
+
+def test_a_photograph_is_read_with_what_the_points_tell(model: FaceModel) -> None:
+    crop = np.zeros((128, 128, 3), np.uint8)
+    (mesh,) = meshes_of(model, NOWHERE, 1)
+    fitted = fit(model, mesh, NOWHERE)
+    assert ((fitted.told > 0) & (fitted.told < 1)).all()
+    half = replace(fitted, told=np.array([0.0] * 12 + [1.0] * 11, np.float32))
+    image, labels, y, points = read(crop, mesh, half, NOWHERE)
+    assert image.shape == (SIDE, SIDE, 3)
+    assert (labels == IGNORED).all()
+    np.testing.assert_array_equal(np.isnan(y[FIRST_UNIT:]), [True] * 12 + [False] * 11)
+    np.testing.assert_allclose((points + 1) * 64, mesh[MESH_POINTS, :2], atol=1e-4)
+
+
+def test_the_median_face_rests() -> None:
+    y = np.zeros((3, OUTPUTS), np.float32)
+    y[:, FIRST_UNIT], y[:, FIRST_UNIT + 1] = (0.1, 0.3, 0.6), np.nan
+    empty = np.zeros((3, 1), np.uint8)
+    units = rested(RenderSet(empty, empty, y, y)).y[:, FIRST_UNIT:]
+    np.testing.assert_allclose(units[:, 0], (0, 0, 0.3), atol=1e-6)
+    assert np.isnan(units[:, 1]).all()
+
+
+def test_points_lie_where_the_face_is_drawn(model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render_sets, "CHUNK", 8)
+    draw_set("base", 8, model, tmp_path)
+    drawn = load_set("base", tmp_path)
+    eye = drawn.points[:, 36:42].mean(axis=1)
+    wanted = template(SIDE, MARGIN)[0] * 2 / SIDE - 1
+    assert np.abs(eye - wanted).max() < 0.25
+    batch = batch_of([drawn], 8, (0, 1))
+    assert (batch["points"][:, 36:48].abs() < 1).all()
 
 
 def test_a_redrawn_photograph_keeps_its_ground_and_says_where_nobody_knows(model: FaceModel) -> None:
@@ -119,9 +178,17 @@ def test_a_redrawn_photograph_keeps_its_ground_and_says_where_nobody_knows(model
     crop = np.full((128, 128, 3), (10, 200, 30), np.uint8)
     nothing = Parameters(*(np.zeros(n, np.float32) for n in (IDENTITY, 23, len(model.other_names))), 0, 0, 0)
     fitted = Fit(
-        nothing.identity, nothing.units, nothing.others, 5.0, rotation(0, 0, 0), np.array([64, -70, 0], np.float32), 0.0
+        nothing.identity,
+        nothing.units,
+        nothing.others,
+        5.0,
+        rotation(0, 0, 0),
+        np.array([64, -70, 0], np.float32),
+        0.0,
+        np.ones(23, np.float32),
     )
-    image, labels, y = redraw(rng, model, crop, fitted, draw_paint(rng, model))
+    image, labels, y, points = redraw(rng, model, crop, fitted, draw_paint(rng, model))
+    assert points.shape == (68, 2)
     assert (labels == IGNORED).any()
     assert (labels == CLASSES.index("face")).any()
     assert y.shape == (OUTPUTS,)
@@ -151,11 +218,13 @@ def test_mirrors_undo_themselves(model: FaceModel, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(render_sets, "CHUNK", 8)
     draw_set("base", 8, model, tmp_path)
     drawn = load_set("base", tmp_path)
-    image, labels, y = mirrored(*mirrored(drawn.images[0], drawn.labels[0], drawn.y[0]))
+    first = (drawn.images[0], drawn.labels[0], drawn.y[0], drawn.points[0])
+    image, labels, y, points = mirrored(*mirrored(*first))
+    np.testing.assert_array_equal(points, drawn.points[0])
     np.testing.assert_array_equal(image, drawn.images[0])
     np.testing.assert_array_equal(labels, drawn.labels[0])
     np.testing.assert_array_equal(y, drawn.y[0])
-    batch = batch_of(drawn, drawn, 6, (0, 0))
+    batch = batch_of([drawn, drawn], 6, (0, 0))
     assert batch["images"].shape == (6, 3, SIDE, SIDE)
     assert batch["known"][3:].sum() == 0
     assert set(np.unique(batch["labels"])) <= {*range(len(CLASSES)), IGNORED}

@@ -26,7 +26,7 @@ def faces(count: int = 4) -> RenderSet:
     y[:, FIRST_UNIT:] = rng.random((count, OUTPUTS - FIRST_UNIT))
     images = np.repeat(np.repeat(rng.integers(0, 255, (count, 4, 4, 3), np.uint8), SIDE // 4, 1), SIDE // 4, 2)
     labels = np.repeat(np.repeat(rng.integers(0, 11, (count, 4, 4), np.uint8), SIDE // 8, 1), SIDE // 8, 2)
-    return RenderSet(images, labels, y)
+    return RenderSet(images, labels, y, rng.uniform(-0.8, 0.8, (count, 68, 2)).astype(np.float32))
 
 
 def figures(run: Path) -> list[dict[str, float]]:
@@ -42,10 +42,10 @@ def test_warm_up_learns_a_batch_and_resumes(tmp_path: Path) -> None:
     known, network = faces(), FacialParameters()
     modes = torch.ones(FIRST_UNIT - 2)
     before = units_missed(network, known)
-    facial_stages.warm_up(network, known, None, modes, Schedule(40, 8, bfloat16=False)).run(tmp_path)
+    facial_stages.warm_up(network, [known], modes, Schedule(60, 8, bfloat16=False)).run(tmp_path)
     again = FacialParameters()
-    facial_stages.warm_up(again, known, None, modes, Schedule(80, 8, bfloat16=False)).run(tmp_path)
-    assert [line["step"] for line in figures(tmp_path)] == [40, 80]
+    facial_stages.warm_up(again, [known], modes, Schedule(120, 8, bfloat16=False)).run(tmp_path)
+    assert [line["step"] for line in figures(tmp_path)] == [60, 120]
     assert units_missed(again, known) < 0.6 * before
 
 

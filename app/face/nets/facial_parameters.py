@@ -1,8 +1,10 @@
 """Parsing, pose, action units and shape from one small aligned crop: F_seg and R of method B.
 
 F_seg is a BiSeNet-kind network (Yu et al. 2018): a trunk whose three last maps are fused upwards into class maps.
-R reads the trunk's global feature ``f_gb`` and ``T``, those three maps weighted by where the parsing sees a face,
-and answers 244 numbers of identity, the head's pitch and yaw, and 23 action units.
+From the same fused map it also says where 68 points of the face lie, each the mean of a softmax over the map (integral
+regression, Sun et al. 2018): a movement of half a pixel is seen there long before it is in a pooled feature.
+R reads the global feature ``f_gb`` (the trunk's mean, and those points) and ``T``, the trunk's three maps weighted by
+where the parsing sees a face, and answers 244 numbers of identity, the head's pitch and yaw, and 23 action units.
 """
 
 from __future__ import annotations
@@ -25,13 +27,19 @@ DEGREES: Final = 45.0
 CLASSES: Final = 11
 GROUND: Final = (0, 10)
 """Classes that are no face: background and hair."""
+POINTS: Final = 68
+"""The points of the face, in the order that iBUG gave them."""
+SHARP: Final = 4.0
+"""What the logits of a point's place are multiplied with: at one they take long to leave the crop's middle."""
 
 
 class Parsing(nn.Module):
     """F_seg: uint8 [n, SIDE, SIDE, 3] RGB -> ``f_gb`` [n, c], ``T`` (three maps, face-weighted), class logits.
 
-    Logits are [n, CLASSES, SIDE/2, SIDE/2]; the maps have sides SIDE/4, SIDE/8, SIDE/16. 16 M MAC.
+    Logits are [n, CLASSES, SIDE/2, SIDE/2]; the maps have sides SIDE/4, SIDE/8, SIDE/16. 17 M MAC.
     """
+
+    grid: Tensor
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()
@@ -44,6 +52,9 @@ class Parsing(nn.Module):
         self.lateral = nn.ModuleList(nn.Conv2d(w, w2, 1) for w in (w1, w2, w3, w4))
         self.fused = _conv(w2, w1, 1)
         self.classes = nn.Conv2d(w1, CLASSES, 1)
+        self.places = nn.Conv2d(w1, POINTS, 1)
+        line = (torch.arange(SIDE // 2) + 0.5) * 4 / SIDE - 1
+        self.register_buffer("grid", torch.stack(torch.meshgrid(line, line, indexing="xy"), 2).view(-1, 2), False)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor], Tensor]:
         return self.parse((crops.permute(0, 3, 1, 2).to(self.classes.weight.dtype) - 127.5) / 64.0)
@@ -57,11 +68,18 @@ class Parsing(nn.Module):
         y = self.lateral[3](x4)
         for lateral, map_ in zip((self.lateral[2], self.lateral[1], self.lateral[0]), (x3, x2, x1), strict=True):
             y = lateral(map_) + F.interpolate(y, scale_factor=2.0, mode="nearest")
-        logits = self.classes(self.fused(y))
+        fused = self.fused(y)
+        logits = self.classes(fused)
+        points = (SHARP * self.places(fused).flatten(2).float()).softmax(dim=2) @ self.grid
         shares = logits.softmax(dim=1)
         face = 1 - shares[:, GROUND[0] : GROUND[0] + 1] - shares[:, GROUND[1] : GROUND[1] + 1]
         weighted = tuple(map_ * (0.25 + 0.75 * F.avg_pool2d(face, step)) for map_, step in ((x2, 2), (x3, 4), (x4, 8)))
-        return x4.mean(dim=(2, 3)), weighted, logits
+        return torch.cat([x4.mean(dim=(2, 3)).float(), points.flatten(1)], dim=1), weighted, logits
+
+
+def points_of(whole: Tensor) -> Tensor:
+    """The points [n, POINTS, 2] within ``f_gb``, x and y from -1 to 1 across the crop."""
+    return whole[:, -2 * POINTS :].view(-1, POINTS, 2)
 
 
 class Regressor(nn.Module):
@@ -76,11 +94,18 @@ class Regressor(nn.Module):
         last = nn.Linear(hidden, OUTPUTS)
         with torch.no_grad():
             last.bias[FIRST_UNIT:].fill_(-2.0)  # units rest on most faces
-        self.head = nn.Sequential(nn.Linear(64 * (SIDE // 16) ** 2 + w4, hidden), nn.ReLU(), last)
+        self.level = nn.BatchNorm1d(w4 + 2 * POINTS)
+        self.head = nn.Sequential(
+            nn.Linear(64 * (SIDE // 16) ** 2 + w4 + 2 * POINTS, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            last,
+        )
 
     def forward(self, whole: Tensor, maps: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         x = self.joined(torch.cat([self.from2(maps[0]), self.from3(maps[1]), maps[2]], dim=1))
-        y = self.head(torch.cat([x.flatten(1), whole], dim=1)).float()
+        y = self.head(torch.cat([x.flatten(1), self.level(whole)], dim=1)).float()
         return torch.cat([y[:, :FIRST_UNIT], y[:, FIRST_UNIT:].sigmoid()], dim=1)
 
 
