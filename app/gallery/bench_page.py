@@ -30,15 +30,17 @@ _BILLION: Final = 1_000_000_000
 
 def figures(found: list[dict[str, Any]]) -> str:
     """Tables by size, the ratios the bars are about, and the estimate for a billion, as Markdown."""
-    by_size: dict[int, list[dict[str, Any]]] = {}
-    for each in found:
+    # Only what ran together stands together: ratios between two runs would compare two days of a machine.
+    by_size: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for place, each in enumerate(found):
         for run in each["runs"]:
-            by_size.setdefault(run["templates"], []).append(run)
+            by_size.setdefault((run["templates"], place), []).append(run)
     parts = [f"FAISS {found[0]['faiss']}, {found[0]['width']} dimensions, {found[0]['machine']['cores']} shared cores."]
-    for size, runs in sorted(by_size.items()):
-        parts.append(f"### {size:,} templates\n\n{_HEAD}|{'---|' * 15}\n" + "".join(map(_row, runs)).rstrip())
+    for (size, place), runs in sorted(by_size.items()):
+        title = f"### {size:,} templates, {found[place]['probes']:,} probes a kind"
+        parts.append(f"{title}\n\n{_HEAD}|{'---|' * 15}\n" + "".join(map(_row, runs)).rstrip())
         parts += _ratios(runs)
-    return "\n\n".join([*parts, *_estimate(by_size)])
+    return "\n\n".join([*parts, *_estimate({size: runs for (size, _), runs in by_size.items()})])
 
 
 def rewrite(page: str, text: str) -> str:
