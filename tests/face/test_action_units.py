@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,14 @@ from app.face.action_units import (
     unique,
 )
 from app.face.attributes import Look, Place
+from app.face.decode import decode
+from app.face.engine import Engine
 from app.face.faces import Detection
 from app.face.nets.facial_parameters import FIRST_UNIT, OUTPUTS, SIDE, FacialParameters
-from app.face.weights import ModelCard, write_card
+from app.face.runtime import Runtime, run_with
+from app.face.weights import SHIPPED, ModelCard, load_part, read_card, write_card
 from training.export import save_weights
+from training.golden import chart
 
 units_of_a_face = st.lists(st.floats(0, 1, width=32), min_size=23, max_size=23).map(np.float32)
 
@@ -123,3 +128,30 @@ def test_other_weights_are_refused(card: ModelCard, tmp_path: Path) -> None:
     other = write_card(tmp_path, {"name": "x", "kind": "action_units", "parts": {"estimator": part}, **facts})
     with pytest.raises(WeightsError, match="action units"):
         load_action_units(other, Place("torch"))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+def test_the_shipped_weights_answer_as_when_they_were_made(runtime: Runtime) -> None:
+    golden = json.loads((Path(__file__).parent / "golden_units.json").read_text(encoding="utf-8"))
+    folder = SHIPPED / "action-units"
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 5_000_000
+    network = run_with(runtime, load_part(read_card(folder), "estimator"), (1, SIDE, SIDE, 3))
+    np.testing.assert_allclose(network(chart(SIDE)[None])[0], golden, atol=2e-3)
+
+
+@pytest.mark.photos
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_photograph_is_read_only_where_it_was_asked_for(photos: Path, tmp_path: Path) -> None:
+    engine = Engine.load(tmp_path, "fast")
+    picture = decode(next((photos / "subjects").glob("*/frontal-01.jpg")).read_bytes())
+    (asked,) = engine.pictures([picture], frozenset({"action_units", "blendshapes"}))
+    (bare,) = engine.pictures([picture])
+    said = asked.faces[0].attributes
+    assert said.action_units is not None
+    assert said.blendshapes is not None
+    assert {"AU12", "AU26", "AU43"} <= set(said.action_units)
+    assert said.blendshapes["jawOpen"] == said.action_units["AU26"]
+    assert all(0 <= value <= 1 for value in said.action_units.values())
+    assert bare.faces[0].attributes.action_units is None
