@@ -22,6 +22,7 @@ from app.api import logs
 from app.api.access import require_closed_door
 from app.api.views import identified
 from app.cli_audit import commands as audit
+from app.cli_backup import commands as backup
 from app.cli_door import door
 from app.cli_embeddings import commands as embeddings
 from app.cli_erasure import erase, retention
@@ -59,6 +60,7 @@ main.add_typer(retention, name="retention")
 main.add_typer(seal, name="seal")
 main.add_typer(transfer)
 main.add_typer(embeddings)
+main.add_typer(backup)
 
 out, err = Console(), Console(stderr=True)
 

@@ -62,6 +62,13 @@ def talk(port: int, sent: bytes) -> bytes:
         return answer
 
 
+def hung_up(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:  # what was sent had not been read
+        return True
+
+
 def test_headers_that_are_too_large(tmp_path: Path) -> None:
     with serving(tmp_path) as port:
         for huge in (b"X-A: " + b"a" * 100_000, b"\r\n".join(b"X-%d: a" % n for n in range(9000))):
@@ -78,7 +85,7 @@ def test_slow_clients_are_hung_up_on_and_hold_nobody_up(tmp_path: Path, monkeypa
         for one in slow[::2]:
             one.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.")
         assert httpx2.get(f"http://127.0.0.1:{port}/healthz", timeout=60).status_code == 200
-        assert all(one.recv(1) == b"" for one in slow), "they are hung up on, those who said nothing too"
+        assert all(hung_up(one) for one in slow), "those who said nothing too"
         answer = b"".join(talk(port, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /hea").splitlines()[:1])
         assert answer == b"HTTP/1.1 200 OK", "also between two requests of one connection"
 

@@ -7,12 +7,12 @@ import hmac
 import secrets
 from typing import Final
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.errors import CodeTaken
 from app.service.parts import Parts
-from app.store import audit, queries, visit_queries
+from app.store import audit, ledger, queries, visit_queries
 from app.store.models import Subject
 from app.store.secret import data_secret
 from app.store.visit_models import SubjectCode
@@ -56,5 +56,7 @@ def forget_codes(parts: Parts, collection: str, subject_id: str) -> None:
     with parts.database.writing() as session:
         owner = queries.collection_named(session, collection, lock=True)
         subject = queries.subject_of(session, owner.id, subject_id)
-        session.execute(delete(SubjectCode).where(SubjectCode.subject_id == subject.id))
+        gone = list(session.scalars(select(SubjectCode.id).where(SubjectCode.subject_id == subject.id)))
+        session.execute(delete(SubjectCode).where(SubjectCode.id.in_(gone)))
         audit.record(session, parts.caller.key_id, "codes.removed", collection, subject=subject_id)
+        ledger.note(session, "subject_codes", gone)

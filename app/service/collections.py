@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import CollectionExists, TooManyCollections
 from app.service.parts import Parts
-from app.store import audit, queries
+from app.store import audit, ledger, queries
 from app.store.database import Database
 from app.store.models import Collection, Template
 
@@ -78,6 +78,7 @@ def delete_collection(parts: Parts, name: str) -> None:
         if name == DEFAULT:
             change.session.add(Collection(name=DEFAULT))
         audit.record(change.session, parts.caller.key_id, "collection.deleted", name)
+        ledger.note(change.session, "collections", [row.id])
 
 
 def _view(session: Session, row: Collection) -> CollectionView:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.errors import ReceiptNotFound
 from app.service import outbox
 from app.service.parts import Parts
-from app.store import audit, queries
+from app.store import audit, ledger, queries
 from app.store.consent_models import Consent
 from app.store.erasure_models import Receipt
 from app.store.ids import uuid7
@@ -71,6 +71,7 @@ def erase(parts: Parts, collection: str, subject_id: str, reason: Reason = "aske
         # The receipt, not the subject's id: the log keeps for ever what it is told.
         ids = {"receipt": receipt.public_id, "reason": reason, "templates": len(gone)}
         audit.record(session, parts.caller.key_id, "subject.erased", collection, **ids)
+        ledger.note(session, "subjects", [subject.id], receipt)
     parts.index.save()
     if parts.database.is_sqlite:
         # Pages of the log that hold what was deleted; secure_delete sees to those of the file.

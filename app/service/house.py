@@ -15,7 +15,7 @@ from app.service.machine import prepare
 from app.service.parts import Engine, Parts
 from app.service.snapshots import Snapshots
 from app.settings import Settings
-from app.store import migrate
+from app.store import ledger, migrate
 from app.store.database import Database
 from app.store.lock import alone
 
@@ -33,7 +33,7 @@ def opened(
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as stack:
         seals = settings.keyring()
-        database = Database(settings.database, settings.threads + 2, seals)
+        database = Database(settings.database, settings.threads + 2, seals, settings.data_dir / ledger.NAME)
         stack.callback(database.close)
         if own:
             with alone(database):

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import KeyExpired, KeyNotFound, KeyRevoked, RequestError, StoreError, Unauthorized
 from app.service.callers import SCOPES, SYSTEM, Caller, Scope
-from app.store import audit
+from app.store import audit, ledger
 from app.store.database import Database
 from app.store.key_models import Key
 from app.store.models import now
@@ -87,6 +87,7 @@ def revoke_key(database: Database, key_id: str, caller: Caller = SYSTEM) -> KeyV
         row = _named(session, key_id)
         row.revoked_at = row.revoked_at or now()
         audit.record(session, caller.key_id, "key.revoked", key=key_id)
+        ledger.note(session, ledger.KEYS, [row.id])
         return _view(row)
 
 
@@ -108,6 +109,7 @@ def rotate_key(database: Database, key_id: str, grace: timedelta = timedelta(0),
         else:
             old.revoked_at = end
         audit.record(session, caller.key_id, "key.rotated", key=key_id, into=made.view.key_id)
+        ledger.note(session, ledger.KEYS, [old.id])
         return made
 
 

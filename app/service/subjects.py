@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.service.parts import Parts
-from app.store import audit, queries
+from app.store import audit, ledger, queries
 from app.store.models import Subject, Template
 
 
@@ -80,6 +80,7 @@ def delete_subject(parts: Parts, collection: str, subject_id: str) -> None:
         change.remove(owner.id, gone)
         who = parts.caller.key_id
         audit.record(change.session, who, "subject.deleted", collection, subject=row.public_id, templates=len(gone))
+        ledger.note(change.session, "subjects", [row.id])
 
 
 def show_template(parts: Parts, collection: str, subject_id: str, template_id: str) -> TemplateView:
@@ -95,11 +96,13 @@ def delete_template(parts: Parts, collection: str, subject_id: str, template_id:
         owner = queries.collection_named(change.session, collection, lock=True)
         subject = queries.subject_of(change.session, owner.id, subject_id)
         row = queries.template_of(change.session, subject, template_id)
-        change.remove(owner.id, queries.forget_templates(change.session, owner, Template.id == row.id))
+        gone = queries.forget_templates(change.session, owner, Template.id == row.id)
+        change.remove(owner.id, gone)
         who = parts.caller.key_id
         audit.record(
             change.session, who, "template.deleted", collection, subject=subject.public_id, template=row.public_id
         )
+        ledger.note(change.session, "templates", gone)
 
 
 def _subject(row: Subject, templates: int) -> SubjectView:

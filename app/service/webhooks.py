@@ -15,7 +15,7 @@ from app.service.outbox import Kind
 from app.service.parts import Parts
 from app.service.signing import new_secret
 from app.service.targets import resolve
-from app.store import audit, queries
+from app.store import audit, ledger, queries
 from app.store.ids import uuid7
 from app.store.models import now
 from app.store.outbox_models import Delivery, Event, Webhook
@@ -107,8 +107,10 @@ def change_webhook(parts: Parts, collection: str, webhook_id: str, changes: dict
 def delete_webhook(parts: Parts, collection: str, webhook_id: str) -> None:
     """With what was not delivered yet. Raises ``CollectionNotFound``, ``WebhookNotFound``."""
     with parts.database.writing() as session:
-        session.delete(_webhook(session, collection, webhook_id))
+        row = _webhook(session, collection, webhook_id)
+        session.delete(row)
         audit.record(session, parts.caller.key_id, "webhook.deleted", collection, webhook=webhook_id)
+        ledger.note(session, "webhooks", [row.id])
 
 
 def list_deliveries(

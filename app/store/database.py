@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -17,12 +17,21 @@ from app.errors import StoreError
 from app.seal import Keyring
 from app.store.vectors import use_keyring
 
+LEDGER: Final = "ledger"
+"""Under which a session's ``info`` names the file of what went for good."""
+UNDONE: Final = "undone"
+"""Under which it lists what is called where the transaction comes to nothing."""
+
 
 class Database:
     """Connections and transactions. Thread safe."""
 
-    def __init__(self, url: str, connections: int = 8, seals: Keyring | None = None) -> None:
-        """``connections`` bounds what is open at once; further transactions wait up to 30 s. ``seals``: for vectors."""
+    def __init__(
+        self, url: str, connections: int = 8, seals: Keyring | None = None, ledger: Path | None = None
+    ) -> None:
+        """``connections`` bounds what is open at once; further transactions wait up to 30 s. ``seals``: for vectors.
+        ``ledger``: the file that is told what goes for good (``app.store.ledger``)."""
+        self._ledger = ledger
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.url.database:
@@ -46,13 +55,18 @@ class Database:
     def writing(self) -> Iterator[Session]:
         """A transaction: committed at the end, rolled back on any error. Raises ``StoreError``."""
         with self._session(writes=True) as session:
-            yield session
-            session.commit()
+            try:
+                yield session
+                session.commit()
+            except BaseException:
+                for undo in session.info[UNDONE]:
+                    undo()
+                raise
 
     @contextmanager
     def _session(self, writes: bool = False) -> Iterator[Session]:
         try:
-            with Session(self.engine, expire_on_commit=False) as session:
+            with Session(self.engine, expire_on_commit=False, info={LEDGER: self._ledger, UNDONE: []}) as session:
                 session.connection(execution_options=self._options(writes))
                 yield session
         except (OperationalError, PoolTimeout) as error:
