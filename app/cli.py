@@ -10,10 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import typer
 import uvicorn
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -27,12 +25,12 @@ from app.cli_door import door
 from app.cli_embeddings import commands as embeddings
 from app.cli_erasure import erase, retention
 from app.cli_keys import commands as keys
+from app.cli_load import load
+from app.cli_portrait import portrait
 from app.cli_reasons import reasons
 from app.cli_seal import commands as seal
 from app.cli_transfer import commands as transfer
-from app.errors import ConfigurationError
 from app.face.bench import bench_pipeline
-from app.face.decode import decode
 from app.gallery.bench import bench_gallery
 from app.main import create_app
 from app.server import configured
@@ -53,6 +51,7 @@ main = typer.Typer(
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine.")
 main.add_typer(bench, name="bench")
 bench.command()(door)
+bench.command()(load)
 main.add_typer(audit, name="audit")
 main.add_typer(keys, name="keys")
 main.add_typer(erase, name="erase")
@@ -214,7 +213,7 @@ def pipeline(
         settings = Settings()
         model = Path(settings.extractor) if settings.extractor.endswith(".onnx") else settings.extractor
         folders = [settings.data_dir / "weights"]
-        found = bench_pipeline(settings.data_dir / "converted", _portrait(image), model, folders, repeats)
+        found = bench_pipeline(settings.data_dir / "converted", portrait(image), model, folders, repeats)
     if as_json:
         out.print_json(json.dumps(found))
         return
@@ -250,17 +249,6 @@ def gallery(
         [*columns, *recalls],
         [{**run, **{name: run["recall_1"][kind] for name, kind in recalls.items()}} for run in found["runs"]],
     )
-
-
-def _portrait(image: Path | None) -> NDArray[np.uint8]:
-    """The picture given, else the face of the public-domain portrait that scikit-image carries."""
-    if image is not None:
-        return decode(image.read_bytes())
-    try:
-        from skimage import data
-    except ImportError as missing:
-        raise ConfigurationError("Give a picture of one face with --image, or install scikit-image") from missing
-    return np.asarray(data.astronaut()[:256, 96:352], np.uint8)
 
 
 def _print_table(measures: list[str], runs: list[dict[str, Any]]) -> None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,21 +13,17 @@ from typing import Annotated, Any, Final
 import httpx2
 import numpy as np
 import typer
-import uvicorn
 from PIL import Image
 from rich.console import Console
 
 from app.errors import ConfigurationError
-from app.main import create_app
+from app.load.server import apart, served
 from app.settings import Settings
 
 LOOK_SIDE: Final = 480
 TICK_SECONDS: Final = 0.12
 FRAMES: Final = 3
 """As in web/kiosk: a small look at where the face is, then frames a tick apart."""
-
-UNLIMITED: Final = {"rate_limit": 1_000_000, "address_rate_limit": 1_000_000}
-"""What is refused for being too much is no visit."""
 
 Photographs = Annotated[
     Path, typer.Argument(exists=True, file_okay=False, help="A folder a person, three pictures or more in each.")
@@ -61,11 +54,8 @@ def bench_door(photographs: Path, visitors: int, seconds: float) -> dict[str, An
         raise ConfigurationError(f"{photographs} holds no folder with three pictures")
     given = Settings()
     with tempfile.TemporaryDirectory(prefix="frontalis-door-") as data:
-        # The operator's model and threads, a database of its own.
-        settings = given.model_copy(
-            update={"data_dir": Path(data), "database_url": "", "log_level": "error", **UNLIMITED}
-        )
-        with _served(settings) as address, httpx2.Client(base_url=address, timeout=60) as client:
+        settings = apart(given, Path(data))
+        with served(settings) as service, httpx2.Client(base_url=service.address, timeout=60) as client:
             for folder in folders:
                 files = [("images", path.read_bytes()) for path in _pictures(folder)[:2]]
                 client.post("/enroll", files=files, data={"subject_id": folder.name, "faces": "largest"})
@@ -125,21 +115,3 @@ def _sustained(client: httpx2.Client, pictures: list[bytes], clients: int, secon
     with ThreadPoolExecutor(clients) as pool:
         done = sum(pool.map(visit_on, range(clients)))
     return 60 * done / (time.perf_counter() - started)
-
-
-@contextmanager
-def _served(settings: Settings) -> Iterator[str]:
-    """The real service on a free port of this machine."""
-    config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="frontalis-bench-door")
-    thread.start()
-    while not server.started and thread.is_alive():
-        thread.join(0.05)
-    if not server.started:
-        raise ConfigurationError("The service did not start")
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()

@@ -264,7 +264,8 @@ class EnrolledPublic(Public):
 class CandidatePublic(Public):
     """``score`` is the cosine with the mean of the subject's templates, not a probability. ``margin``: how far above
     the next subject. ``template_id``: the nearest template. ``template_old``: its picture is known to be older than
-    FRONTALIS_TEMPLATE_AGE."""
+    FRONTALIS_TEMPLATE_AGE. ``disputed``: the face is too near one that was taken for this subject by mistake, which a
+    correction of a visit told; such a candidate is no match."""
 
     subject_id: str
     name: str | None
@@ -276,6 +277,7 @@ class CandidatePublic(Public):
     template_spectrum: Spectrum
     template_captured_at: datetime | None
     template_old: bool
+    disputed: bool
 
 
 class RecognisedPublic(FacePublic, EstimatedPublic):
@@ -297,9 +299,11 @@ class IdentifiedPublic(Public):
 
 
 class VerifiedPublic(Public):
-    """``template_id`` is the subject's nearest template, null when two pictures were compared."""
+    """``template_id`` is the subject's nearest template, null when two pictures were compared. ``disputed``: the face
+    is too near one that was taken for this subject by mistake; it does not match."""
 
     match: bool
+    disputed: bool
     score: float
     distance: float
     threshold: ThresholdPublic

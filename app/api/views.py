@@ -63,6 +63,7 @@ def identified(found: Identification, request_id: str) -> IdentifiedPublic:
 def verified(found: Verification, request_id: str) -> VerifiedPublic:
     return VerifiedPublic(
         match=found.match,
+        disputed=found.disputed,
         score=found.score,
         distance=found.distance,
         threshold=ThresholdPublic.model_validate(found.limit),

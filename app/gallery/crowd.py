@@ -7,6 +7,7 @@ every index.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,14 +34,7 @@ class Crowd:
 def make_crowd(templates: int, width: int, probes: int, seed: int = 0) -> Crowd:
     """Five templates a subject, probes of people who are there ("known", "hard") and of "stranger"s."""
     rng = np.random.default_rng(seed)
-    dimension = np.arange(width)
-    deviation = np.sqrt(np.exp(-2.6 * dimension / width) + 1.7 / (dimension + 1)).astype(np.float32)
-    turn = np.linalg.qr(rng.standard_normal((width, width)))[0].astype(np.float32)
-
-    def people(n: int) -> NDArray[np.float32]:
-        drawn = np.asarray((rng.standard_normal((n, width), np.float32) * deviation) @ turn, np.float32)
-        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
-        return drawn
+    people = _drawing(rng, width)
 
     def pictures(of: NDArray[np.float32], cosine: float) -> NDArray[np.float32]:
         away = people(len(of))
@@ -57,6 +51,25 @@ def make_crowd(templates: int, width: int, probes: int, seed: int = 0) -> Crowd:
     chosen = centres[rng.integers(0, len(centres), probes)]
     kinds = {kind: pictures(chosen, cosine) for kind, cosine in PROBES.items()}
     return Crowd(vectors, subjects, kinds | {"stranger": people(probes)})
+
+
+def make_people(n: int, width: int, seed: int = 0) -> NDArray[np.float32]:
+    """Unit vectors [n, width] of as many people."""
+    return _drawing(np.random.default_rng(seed), width)(n)
+
+
+def _drawing(rng: np.random.Generator, width: int) -> Callable[[int], NDArray[np.float32]]:
+    """What draws people of one world, so many at each call."""
+    dimension = np.arange(width)
+    deviation = np.sqrt(np.exp(-2.6 * dimension / width) + 1.7 / (dimension + 1)).astype(np.float32)
+    turn = np.linalg.qr(rng.standard_normal((width, width)))[0].astype(np.float32)
+
+    def people(n: int) -> NDArray[np.float32]:
+        drawn = np.asarray((rng.standard_normal((n, width), np.float32) * deviation) @ turn, np.float32)
+        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+        return drawn
+
+    return people
 
 
 def exact_subjects(crowd: Crowd, k: int) -> dict[str, NDArray[np.int64]]:

@@ -12,6 +12,8 @@ from app.gallery.contract import Hit
 
 Decision = Literal["match", "review", "no_match"]
 
+Standing = Literal["clear", "disputed", "out"]
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -30,6 +32,11 @@ class Limit:
     subjects: int
     extrapolated: bool
     raised: float = 0.0
+
+    @property
+    def margin(self) -> float:
+        """Between the two thresholds."""
+        return self.threshold - self.review
 
 
 def distance(score: float) -> float:
@@ -66,6 +73,20 @@ def decide(match: Hit | None, hits: Sequence[Hit], review: float) -> Decision:
     if match is not None:
         return "match"
     return "review" if hits and hits[0].score >= review else "no_match"
+
+
+def standing(score: float, impostor: float | None, margin: float) -> Standing:
+    """What corrections leave of a likeness: ``score`` with a subject, ``impostor`` with the nearest face that was once
+    taken for that subject by mistake, both cosines.
+
+    ``out``, neither match nor review, for a face at least as close to the impostor as to the subject's own templates;
+    ``disputed``, at best for review, for one that is closer to the subject by less than ``margin``. That is the
+    distance of the thresholds of match and review, so it means the same for every model: the subject must beat its
+    impostor by what tenfold (``review_factor``) fewer false matches cost.
+    """
+    if impostor is None or (score >= impostor + margin and score > impostor):
+        return "clear"
+    return "disputed" if score > impostor else "out"
 
 
 def margins(hits: Sequence[Hit]) -> list[float | None]:

@@ -45,6 +45,21 @@ def cosines_of_subjects(
     return distinct, np.clip(frames.astype(np.float64) @ means.astype(np.float64).T, -1, 1)
 
 
+def nearest_of_subjects(
+    frames: NDArray[np.float32] | NDArray[np.float64], vectors: NDArray[np.float32], subjects: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Dot product of every frame [f, width] with the nearest vector of every subject: subjects [s], rising; [f, s].
+
+    For impostors: those of one subject are faces of different people, whose mean is nobody's.
+    """
+    distinct, owner = np.unique(subjects, return_inverse=True)
+    nearest = np.full((len(frames), len(distinct)), -np.inf)
+    products = frames.astype(np.float64) @ vectors.astype(np.float64).T
+    for column, subject in enumerate(owner):
+        nearest[:, subject] = np.maximum(nearest[:, subject], products[:, column])
+    return distinct, nearest
+
+
 def reranked(hits: Sequence[Hit], scores: Mapping[int, float]) -> list[Hit]:
     """The hits with their subjects' scores instead of their best templates', best first; who has no score is gone."""
     kept = [replace(hit, score=scores[hit.subject]) for hit in hits if hit.subject in scores]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy.orm import Session
 
 from app.errors import NoFace
 from app.service import fusion
-from app.service.decision import Decision, Limit
+from app.service.decision import Decision, Limit, standing
 from app.service.parts import Parts
 from app.service.probes import Probe
-from app.service.thresholds import limit_for_fmr, limit_for_fpir
+from app.service.thresholds import limit_for_fmr, limit_for_fpir, raised
 from app.store import queries, visit_queries
 from app.store.models import Collection, Subject
 
@@ -31,7 +32,7 @@ class Outcome:
 
 def search(parts: Parts, session: Session, collection: Collection, probe: Probe) -> Outcome:
     """Whose face is it. Raises ``GalleryError``."""
-    limit = limit_for_fpir(parts, queries.count_subjects(session, collection.id))
+    limit = raised(parts, limit_for_fpir(parts, queries.count_subjects(session, collection.id)), *probe.faces)
     found = parts.index.search(collection.id, probe.vectors, CANDIDATES)
     candidates = {hit.subject for hits in found for hit in hits}
     return _judge(parts, session, candidates, probe, limit)
@@ -39,7 +40,7 @@ def search(parts: Parts, session: Session, collection: Collection, probe: Probe)
 
 def compare(parts: Parts, session: Session, subject: Subject, probe: Probe) -> Outcome:
     """Is it this subject's face. Raises ``NoFace`` for a subject without templates."""
-    limit = limit_for_fmr(parts)
+    limit = raised(parts, limit_for_fmr(parts), *probe.faces)
     outcome = _judge(parts, session, {subject.id}, probe, limit)
     if outcome.score is None:
         raise NoFace("The subject has no templates", subject_id=subject.public_id)
@@ -50,26 +51,23 @@ def _judge(parts: Parts, session: Session, candidates: set[int], probe: Probe, l
     scores = _scores(visit_queries.vectors_of_subjects(session, candidates, parts.engine.model_id), probe)
     if not scores:
         return Outcome("no_match", None, None, limit)
-    near = _scores(visit_queries.impostors_of(session, set(scores), parts.engine.model_id), probe)
-    return decide(scores, near, limit)
+    owned = visit_queries.impostors_of(session, set(scores), parts.engine.model_id)
+    return decide(scores, _nearest(owned, probe), limit)
 
 
 def decide(scores: dict[int, float], impostors: dict[int, float], limit: Limit) -> Outcome:
     """Fused scores by subject, and the probe's fused scores with faces once taken for that subject by mistake.
 
-    A subject whose impostor is at least as close to the probe as the subject's own templates is out: neither
-    match nor review. One that is closer than its impostor by less than a margin is at best for review. The
-    margin is the distance of the thresholds of match and review, so it means the same for every model: the
-    subject must beat its impostor by what tenfold (``review_factor``) fewer false matches cost. Ties: the
-    smaller row id.
+    Who is ``out`` (``decision.standing``) is neither match nor review, who is ``disputed`` at best for review. Ties:
+    the smaller row id.
     """
-    alive = {one: score for one, score in scores.items() if score > impostors.get(one, -2.0)}
+    stands = {one: standing(score, impostors.get(one), limit.margin) for one, score in scores.items()}
+    alive = {one: score for one, score in scores.items() if stands[one] != "out"}
     if not alive:
         return Outcome("no_match", None, max(scores.values()), limit)
     best = min(alive, key=lambda one: (-alive[one], one))
-    score, margin = alive[best], limit.threshold - limit.review
-    clear = score >= impostors.get(best, -2.0) + margin
-    if score >= limit.threshold and clear:
+    score = alive[best]
+    if score >= limit.threshold and stands[best] == "clear":
         return Outcome("match", best, score, limit)
     return Outcome("review" if score >= limit.review else "no_match", None, score, limit)
 
@@ -79,3 +77,12 @@ def _scores(owned: visit_queries.Owned, probe: Probe) -> dict[int, float]:
         return {}
     subjects, cosines = fusion.cosines_of_subjects(probe.vectors, owned.vectors, owned.subjects)
     return dict(zip(subjects.tolist(), fusion.fuse(cosines, probe.weights).tolist(), strict=True))
+
+
+def _nearest(owned: visit_queries.Owned, probe: Probe) -> dict[int, float]:
+    if not len(owned.subjects):
+        return {}
+    # The fused score of a vector is its product with the weighted frames.
+    fused = probe.weights @ probe.vectors.astype(np.float64)
+    subjects, nearest = fusion.nearest_of_subjects(fused[None], owned.vectors, owned.subjects)
+    return dict(zip(subjects.tolist(), nearest[0].tolist(), strict=True))

@@ -35,7 +35,7 @@ class Probe:
     """``vectors`` float32 [f, width]: the frontalized faces of the frames that count, ``weights`` [f] sum to 1.
 
     ``embedding`` float32 [width]: the weighted mean of their raw embeddings, unit length. ``presentation``: print,
-    real or replay, None where that is not checked; it changes no score.
+    real or replay, None where that is not checked; it changes no score. ``faces``: of the frames that count.
     """
 
     frames: tuple[Frame, ...]
@@ -44,6 +44,7 @@ class Probe:
     embedding: NDArray[np.float32]
     timings_ms: dict[str, float]
     presentation: Presentation | None = None
+    faces: tuple[Face, ...] = ()
 
 
 def probe_of(parts: Parts, images: Sequence[bytes], min_quality: float) -> Probe:
@@ -79,7 +80,8 @@ def probe_of(parts: Parts, images: Sequence[bytes], min_quality: float) -> Probe
     vectors = np.stack([face.frontalized for face in faces.values()])
     raw = np.stack([face.embedding for face in faces.values()])
     presentation = presentation_of(parts, images, faces)
-    return Probe(frames, vectors, weights, fusion.mean_vector(raw, weights), timings, presentation)
+    embedding, counted = fusion.mean_vector(raw, weights), tuple(faces.values())
+    return Probe(frames, vectors, weights, embedding, timings, presentation, counted)
 
 
 def _most_telling(refusals: list[PictureError | FaceError]) -> PictureError | FaceError:

@@ -5,23 +5,25 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.errors import NoFace
 from app.face.faces import Face, Pose
 from app.face.spectrum import Asked
 from app.gallery.contract import Hit
-from app.service.decision import Decision, Limit, assign, decide, distance, margins
-from app.service.fusion import cosines_of_subjects, reranked
+from app.service.decision import Decision, Limit, Standing, assign, decide, distance, margins, standing
+from app.service.fusion import cosines_of_subjects, nearest_of_subjects, reranked
 from app.service.parts import Parts
 from app.service.pictures import Seen, look_at_one, one_face, these_faces
 from app.service.thresholds import limit_at, limit_for_fmr, limit_for_fpir, raised
 from app.service.years import is_old
 from app.store import queries
 from app.store.models import Template
-from app.store.visit_queries import vectors_of_subjects
+from app.store.visit_queries import Owned, impostors_of, vectors_of_subjects
 
 NEIGHBOURS = 5
 """Subjects found beyond those asked for: by the mean of their templates the order changes a little."""
@@ -33,7 +35,8 @@ class Candidate:
 
     ``margin`` is the score above the next subject, None for the last.
 
-    ``template_old``: the template's picture is known to be older than the setting allows.
+    ``template_old``: the template's picture is known to be older than the setting allows. ``disputed``: the face is too
+    near one that was taken for this subject by mistake (a correction); it is no match.
     """
 
     subject_id: str
@@ -46,6 +49,7 @@ class Candidate:
     template_spectrum: str
     template_captured_at: datetime | None
     template_old: bool
+    disputed: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,9 +74,11 @@ class Identification:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verification:
-    """``template_id`` is the nearest template of the subject, None when two pictures were compared."""
+    """``template_id`` is the nearest template of the subject, None when two pictures were compared. ``disputed``: as in
+    ``Candidate``."""
 
     match: bool
+    disputed: bool
     score: float
     distance: float
     limit: Limit
@@ -114,7 +120,9 @@ def identify(
         found = parts.index.search(row.id, probes, max(top_k, len(wanted)) + 1 + NEIGHBOURS)
         searched = time.perf_counter()
         rows = queries.templates_with_subjects(session, {hit.template for hits in found for hit in hits})
-        owned = vectors_of_subjects(session, {hit.subject for hits in found for hit in hits}, parts.engine.model_id)
+        near = {hit.subject for hits in found for hit in hits}
+        owned = vectors_of_subjects(session, near, parts.engine.model_id)
+        impostors = impostors_of(session, near, parts.engine.model_id)
     alive = [[hit for hit in hits if hit.template in rows] for hits in found]
     if len(owned.subjects):
         distinct, cosines = cosines_of_subjects(probes, owned.vectors, owned.subjects)
@@ -124,10 +132,12 @@ def identify(
         ]
     # A threshold that the caller names is taken as it is.
     limits = [limit if threshold is not None else raised(parts, limit, face) for face in wanted]
-    matches = assign(alive, [one.threshold for one in limits])
+    stands = _standings(probes, alive, impostors, limits)
+    clear = [_clear(hits, own) for hits, own in zip(alive, stands, strict=True)]
+    matches = assign(clear, [one.threshold for one in limits])
     recognised = tuple(
-        _recognised(face, hits, match, own, rows, top_k, parts.settings.template_age)
-        for face, hits, match, own in zip(wanted, alive, matches, limits, strict=True)
+        _recognised(face, hits, match, limit, own, rows, top_k, parts.settings.template_age)
+        for face, hits, match, limit, own in zip(wanted, alive, matches, limits, stands, strict=True)
     )
     ended = time.perf_counter()
     timings = {**seen.timings_ms, "search": (searched - started) * 1000, "rows": (ended - searched) * 1000}
@@ -152,7 +162,9 @@ def verify_subject(
     with parts.database.reading() as session:
         row = queries.collection_named(session, collection)
         parts.require_model(row)
-        templates = queries.vectors_of(session, queries.subject_of(session, row.id, subject_id).id)
+        subject = queries.subject_of(session, row.id, subject_id).id
+        templates = queries.vectors_of(session, subject)
+        impostors = impostors_of(session, [subject], parts.engine.model_id)
     if not templates:
         raise NoFace("The subject has no templates", subject_id=subject_id)
     seen = look_at_one(parts, image, spectrum=spectrum)
@@ -160,7 +172,8 @@ def verify_subject(
     vectors = np.stack([np.frombuffer(one.frontalized, "<f4") for one in templates])
     _, cosines = cosines_of_subjects(face.frontalized[None], vectors, np.zeros(len(vectors), np.int64))
     nearest = templates[int(np.argmax(vectors @ face.frontalized))].public_id
-    return _verified(parts, float(cosines[0, 0]), threshold, fmr, face, None, nearest, seen.timings_ms)
+    mistaken = float(np.max(impostors.vectors @ face.frontalized)) if len(impostors.subjects) else None
+    return _verified(parts, float(cosines[0, 0]), threshold, fmr, face, None, nearest, seen.timings_ms, mistaken)
 
 
 def verify_pictures(
@@ -190,24 +203,49 @@ def analyze(
     return seen, these_faces(seen.picture, faces, parts.settings.max_faces)
 
 
+def _standings(
+    probes: NDArray[np.float32], found: list[list[Hit]], impostors: Owned, limits: list[Limit]
+) -> list[dict[int, Standing]]:
+    """For each face, how its likeness with each subject found stands."""
+    nearest: list[dict[int, float]] = [{} for _ in found]
+    if len(impostors.subjects):
+        distinct, cosines = nearest_of_subjects(probes, impostors.vectors, impostors.subjects)
+        nearest = [dict(zip(distinct.tolist(), own.tolist(), strict=True)) for own in cosines]
+    return [
+        {hit.subject: standing(hit.score, own.get(hit.subject), limit.margin) for hit in hits}
+        for hits, own, limit in zip(found, nearest, limits, strict=True)
+    ]
+
+
 def _recognised(
     face: Face,
     hits: list[Hit],
     match: Hit | None,
     limit: Limit,
+    stands: dict[int, Standing],
     rows: dict[int, Template],
     top_k: int,
     template_age: float,
 ) -> Recognised:
     shown = [
-        _candidate(hit, margin, rows[hit.template], template_age)
+        _candidate(hit, margin, rows[hit.template], template_age, stands[hit.subject] != "clear")
         for hit, margin in zip(hits, margins(hits), strict=True)
     ]
     matched = shown[hits.index(match)] if match is not None else None
-    return Recognised(face, tuple(shown[:top_k]), matched, decide(match, hits, limit.review), limit)
+    decision = decide(match, _standing(hits, stands), limit.review)
+    return Recognised(face, tuple(shown[:top_k]), matched, decision, limit)
 
 
-def _candidate(hit: Hit, margin: float | None, row: Template, template_age: float) -> Candidate:
+def _clear(hits: list[Hit], stands: dict[int, Standing]) -> list[Hit]:
+    # Behind a disputed subject nobody matches: a person decides between the two.
+    return list(takewhile(lambda hit: stands[hit.subject] == "clear", _standing(hits, stands)))
+
+
+def _standing(hits: list[Hit], stands: dict[int, Standing]) -> list[Hit]:
+    return [hit for hit in hits if stands[hit.subject] != "out"]
+
+
+def _candidate(hit: Hit, margin: float | None, row: Template, template_age: float, disputed: bool) -> Candidate:
     return Candidate(
         subject_id=row.subject.public_id,
         name=row.subject.name,
@@ -219,6 +257,7 @@ def _candidate(hit: Hit, margin: float | None, row: Template, template_age: floa
         template_spectrum=row.spectrum,
         template_captured_at=row.captured_at,
         template_old=is_old(row, template_age),
+        disputed=disputed,
     )
 
 
@@ -231,14 +270,17 @@ def _verified(
     face_b: Face | None,
     template_id: str | None,
     timings_ms: dict[str, float],
+    impostor: float | None = None,
 ) -> Verification:
     if threshold is None:
         limit = raised(parts, limit_for_fmr(parts, fmr), face, *([face_b] if face_b else []))
     else:
         limit = limit_at(parts, threshold, 1)
     score = min(1.0, max(-1.0, score))
+    disputed = standing(score, impostor, limit.margin) != "clear"
     return Verification(
-        score >= limit.threshold,
+        score >= limit.threshold and not disputed,
+        disputed,
         score,
         distance(score),
         limit,

@@ -56,7 +56,7 @@ export function axisOf(scores, limit) {
 }
 
 function candidates(list, limit, axis) {
-  const about = (one) => [one.name ? one.subject_id : "", one.template_spectrum === "infrared" ? "infrared picture" : "", one.template_old ? "old picture" : ""];
+  const about = (one) => [one.name ? one.subject_id : "", one.template_spectrum === "infrared" ? "infrared picture" : "", one.template_old ? "old picture" : "", one.disputed ? "like somebody once taken for them" : ""];
   return scoreBars(
     list.map((one) => ({ label: called(one), id: about(one).filter(Boolean).join(", "), score: one.score })),
     limit,

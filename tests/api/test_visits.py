@@ -308,6 +308,39 @@ def test_not_this_person(door: TestClient) -> None:
     assert refused.json()["code"] == "NOT_CORRECTABLE"
 
 
+def test_a_correction_counts_wherever_faces_are_compared(door: TestClient) -> None:
+    eve = photo(1, spread=90)
+    files = {"image": ("eve.png", eve)}
+    before = door.post("/identify", files=files).json()["faces"][0]
+    assert (before["decision"], before["match"]["disputed"]) == ("match", False)
+    assert door.post("/verify", files=files, data={"subject_id": "ada"}).json()["match"]
+    for spread in (86, 90):  # two people, whose mean would be neither
+        made = signed(door, photo(1, spread=spread))
+        assert door.post(f"/visits/{made['visit_id']}/correct", json={}).json()["impostor"] is True
+    after = door.post("/identify", files=files).json()["faces"][0]
+    assert (after["decision"], after["match"]) == ("no_match", None)
+    ada = next(one for one in after["candidates"] if one["subject_id"] == "ada")
+    assert ada["disputed"]
+    assert ada["score"] == before["match"]["score"], "the score tells what it told"
+    told = door.post("/verify", files=files, data={"subject_id": "ada"}).json()
+    assert (told["match"], told["disputed"]) == (False, True)
+    assert told["score"] >= told["threshold"]["threshold"]
+    herself = {"image": ("ada.png", photo(1))}
+    assert door.post("/identify", files=herself).json()["faces"][0]["match"]["subject_id"] == "ada"
+    assert door.post("/verify", files=herself, data={"subject_id": "ada"}).json()["match"]
+
+
+def test_a_covered_face_is_held_against_the_same_threshold_as_in_identify(door: TestClient) -> None:
+    bare, covered = photo(1), photo(1, covered=0.5)
+    files = {"image": ("covered.png", covered)}
+    asked = door.post("/identify", files=files).json()["faces"][0]["threshold"]
+    assert asked["raised"] > 0.1
+    assert signed(door, covered)["threshold"] == pytest.approx(asked["threshold"])
+    assert signed(door, bare)["threshold"] == pytest.approx(asked["threshold"] - asked["raised"])
+    asked = door.post("/verify", files=files, data={"subject_id": "ada"}).json()["threshold"]
+    assert signed(door, covered, subject_id="ada")["threshold"] == pytest.approx(asked["threshold"])
+
+
 def test_it_was_somebody_else(door: TestClient) -> None:
     made = signed(door, photo(1, spread=40))
     path = f"/visits/{made['visit_id']}/correct"

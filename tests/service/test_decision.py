@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.gallery.contract import Hit
-from app.service.decision import assign, decide, distance, margins
+from app.service.decision import assign, decide, distance, margins, standing
 
 scores = st.floats(-1, 1, width=32)
 ranked = st.dictionaries(st.integers(1, 6), scores, max_size=6).map(
@@ -45,6 +45,14 @@ def test_decisions() -> None:
     assert decide(None, [hit], 0.6) == "review"
     assert decide(None, [hit], 0.61) == "no_match"
     assert decide(None, [], 0.0) == "no_match"
+
+
+@given(scores, scores, st.floats(0, 0.5))
+def test_what_a_correction_leaves_of_a_likeness(score: float, impostor: float, margin: float) -> None:
+    stands = standing(score, impostor, margin)
+    assert (stands == "out") == (score <= impostor)
+    assert (stands == "clear") == (score > impostor and score >= impostor + margin)
+    assert standing(score, None, margin) == "clear"
 
 
 def test_margins_and_distance() -> None:

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from app.gallery.contract import Hit
-from app.service.fusion import cosines_of_subjects, reranked
+from app.service.fusion import cosines_of_subjects, nearest_of_subjects, reranked
 
 
 def unit(rows: object) -> NDArray[np.float32]:
@@ -45,6 +45,13 @@ def test_scores_are_cosines_in_any_order_and_of_opposites(raw: NDArray[np.float3
     _, again = cosines_of_subjects(templates, templates[order], subjects[order])
     assert again == pytest.approx(cosines_of_subjects(templates, templates, subjects)[1], abs=1e-6)
     assert found.tolist() == sorted(set(owners))
+
+
+def test_the_nearest_vector_counts_where_the_mean_is_nobody() -> None:
+    frames, faces = unit([[1, 0, 0], [0, 1, 0]]), unit([[1, 0, 0], [-1, 0, 0], [0, 0, 1]])
+    subjects, nearest = nearest_of_subjects(frames, faces, np.array([5, 5, 2]))
+    assert subjects.tolist() == [2, 5]
+    assert nearest.tolist() == [[0, 1], [0, 0]]
 
 
 def test_hits_are_reranked_and_who_has_no_score_is_gone() -> None:

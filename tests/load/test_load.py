@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.gallery.bench_page import BEGIN, END, rewrite
+from app.load.bench import bench_load, spread
+from app.load.page import figures
+from app.load.usage import busy_s, processor_s, resident_mb
+from app.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+def test_the_real_service_answers_every_client(tmp_path: Path) -> None:
+    data = pytest.importorskip("skimage.data")
+    given = Settings(data_dir=tmp_path / "data", api_key="a key that nobody sends")
+    found = json.loads(json.dumps(bench_load(given, data.astronaut()[:256, 96:352], 200, 3, 24)))
+    for run, clients in ((found["one_core"], 1), (found["loaded"], 3)):
+        assert (run["clients"], run["requests"], run["errors"]) == (clients, 24, 0)
+        assert 0 < run["p50_ms"] <= run["p99_ms"]
+        assert all(held > 100 for _, held in run["memory_mb"])
+    assert not (tmp_path / "data").exists(), "the operator's data are left alone"
+    page = rewrite(f"{BEGIN}{END}", figures(found))
+    assert "200 made-up subjects" in page
+
+
+def test_the_page_tells_what_was_measured() -> None:
+    file = ROOT / "docs" / "load.json"
+    page = (ROOT / "docs" / "load.md").read_text()
+    assert not file.exists() or rewrite(page, figures(json.loads(file.read_text()))) == page
+
+
+def test_spread_is_from_the_least_to_the_most() -> None:
+    assert spread([100.0, 103.0, 101.0]) == pytest.approx(0.03)
+    assert spread([]) is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc")
+def test_what_a_process_takes_is_read() -> None:
+    before, all_before = processor_s(os.getpid()), busy_s()
+    held = resident_mb(os.getpid())
+    block, until = np.ones(8_000_000), time.process_time() + 0.1
+    while time.process_time() < until:
+        block += 1
+    after, all_after = processor_s(os.getpid()), busy_s()
+    assert before is not None
+    assert after is not None
+    assert after - before >= 0.05
+    assert all_before is not None
+    assert all_after is not None
+    assert all_after - all_before >= 0.05
+    assert (resident_mb(os.getpid()) or 0) > (held or 0) + 50
+    assert resident_mb(2**30) is processor_s(2**30) is None
