@@ -2,15 +2,15 @@
 
     python -m training.ablation --extractor fast --data DIR --labels DIR --crops DIR --cache DIR
 
-Rows of ``ABLATIONS`` (method A without one loss or the other, alone, gated), the whitening base alone, and both. Only
-CFP's own people of the other nine folds train G here, so that the rows differ by nothing else.
+Rows of ``ABLATIONS`` (method A, without one loss or the other, with ours, gated), the whitening base alone, and both.
+Only CFP's own people of the other nine folds train G here, so that the rows differ by nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -23,18 +23,8 @@ from rich.table import Table
 from app.face.engine import Engine
 from training.benchmarks import Frontalize, Verified, cfp_pairs, people_of, scores_of, verify, with_folds_of_g
 from training.evaluate import source_of
-from training.frontalization import (
-    ABLATIONS,
-    Classifiers,
-    Config,
-    Features,
-    ablation,
-    apply,
-    fit_classifiers,
-    train,
-    whitened,
-    whitening,
-)
+from training.frontalization import ABLATIONS, Classifiers, Config, Features, ablation, apply, fit_classifiers, train
+from training.frontalizer import whitened, whitening
 from training.sources import Folders
 
 QUICK = Config(steps=400, batch=256, hidden=256, critic_steps=1)
@@ -94,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "E alone": lambda: [verify(pairs, scores_of(pairs, cfp.vectors)) for pairs in lists]
     }
     for name in ABLATIONS:
-        config = replace(ablation(name, QUICK), teacher=0.0)
+        config = ablation(name, QUICK)
         rows[name] = partial(with_folds_of_g, lists, people, cfp, partial(trainer.method_a, config))
     rows["whitening"] = partial(with_folds_of_g, lists, people, cfp, trainer.base)
     rows["whitening, AFF"] = partial(with_folds_of_g, lists, people, cfp, partial(trainer.both, QUICK))

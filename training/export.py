@@ -32,7 +32,8 @@ from training.data.augment import PLAIN, augment
 from training.data.store import UNNAMED, CropStore, open_store
 from training.embeddings import unit
 from training.frontalization import Config as FrontalizerConfig
-from training.frontalization import Features, apply, fit
+from training.frontalization import Features, apply
+from training.frontalizer import fit
 
 NOT_THE_SAME = 0.4
 """Two people whose mean embeddings by the teacher are less alike than this are surely two."""

@@ -1,7 +1,5 @@
 """Train the frontalizer G on cached embeddings: adversarial feature frontalization, method A.
 
-    python -m training.frontalize --extractor FILE.onnx --crops DIR --cache DIR
-
 With the classifiers C_I and C_P frozen, critic and generator are minimised in turn:
     L_advD = E_fake[D(f)] - E_real[D(f)] + gp * penalty          (WGAN-GP; or clipped weights)
     L_G    = L_IG + a L_PG + b L_advG + c L_C + s L_S + t L_T
@@ -9,12 +7,12 @@ With the classifiers C_I and C_P frozen, critic and generator are minimised in t
 real = embeddings of frontal pictures, fake = G of all. Ours: L_C = 1 - cosine to the centre of the same person's
 frontal embeddings, the target that identity alone leaves open; L_S = 1 - cosine to the input for frontal pictures,
 which are to stay; and, for an extractor that was distilled, L_T, its loss against what the teachers say of the
-picture, which a linear head could not follow all the way. A weight of 0 takes a loss out.
+picture, which a linear head could not follow all the way. A weight of 0 takes a loss out; ours are out by default, for
+they cost more than they bring (docs/training.md).
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,13 +23,6 @@ from torch import Tensor, nn
 
 from app.face.nets.heads import FRONTAL_BIN, YAW_EDGES, Critic, Frontalizer, MarginSoftmax, PoseClassifier, yaw_bins
 from training.losses import distillation
-from training.protocols import det
-
-HELD_OUT = 8
-"""One person in so many is kept out of G, to choose its step by."""
-
-STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
-SHRINKAGES = (1.0, 0.7, 0.5, 0.3, 0.2, 0.1)
 
 RELATIONS = 20.0
 """Weight of the batch's similarities in L_T, as in the training of E."""
@@ -52,9 +43,9 @@ class Config:
     identity: float = 1.0
     pose: float = 0.1
     adversary: float = 0.01
-    centre: float = 1.0
-    stay: float = 1.0
-    teacher: float = 1.0
+    centre: float = 0.0
+    stay: float = 0.0
+    teacher: float = 0.0
     lipschitz: str = "penalty"
     penalty: float = 10.0
     clip: float = 0.05
@@ -69,10 +60,10 @@ ABLATIONS: dict[str, dict[str, float | bool]] = {
     "no L_adv": {"adversary": 0.0},
     "no L_PG": {"pose": 0.0},
     "neither": {"adversary": 0.0, "pose": 0.0},
-    "source only": {"centre": 0.0, "stay": 0.0, "teacher": 0.0},
+    "AFF and ours": {"centre": 1.0, "stay": 1.0},
     "gated (DREAM)": {"gated": True},
 }
-"""Table 3 of the source; its losses alone; and with a soft gate."""
+"""Table 3 of the source; with our losses beside it; and with a soft gate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,80 +216,6 @@ def _generator_loss(
         straight_rows = torch.from_numpy(data.frontal)[rows]
         loss = loss + config.stay * (1 - (made * source).sum(dim=1))[straight_rows].mean()
     return loss
-
-
-def fit(seen: Features, unseen: Features, config: Config) -> tuple[Frontalizer, dict[str, float]]:
-    """G trained on the people ``seen``; how far it goes is chosen on people ``unseen``, by profiles to frontal.
-
-    First the base: within-class whitening, shrunk by the factor of ``SHRINKAGES`` that gives the lowest equal
-    error rate. Then method A on whitened embeddings, its change scaled by the factor of ``STEPS`` that does: a
-    frontalizer goes too far as easily as not far enough. Answers G, and what was chosen and gained.
-    """
-    bases = {shrinkage: whitening(seen, shrinkage) for shrinkage in SHRINKAGES}
-    rates = {shrinkage: profile_eer(unseen, whitened(unseen, base).embeddings) for shrinkage, base in bases.items()}
-    shrinkage = min(SHRINKAGES, key=lambda one: rates[one])
-    data, other = whitened(seen, bases[shrinkage]), whitened(unseen, bases[shrinkage])
-    g = train(data, fit_classifiers(data), config)
-    stepped = {step: profile_eer(other, apply(scaled(g, step), other.embeddings)) for step in STEPS}
-    step = min(STEPS, key=lambda one: stepped[one])
-    chosen = scaled(g, step)
-    with torch.no_grad():
-        chosen.base.weight.copy_(torch.from_numpy(bases[shrinkage].T))
-    return chosen, {"shrinkage": shrinkage, "step": step, "eer_raw": rates[1.0], "eer": stepped[step]}
-
-
-def whitening(data: Features, shrinkage: float) -> NDArray[np.float32]:
-    """W [m, m], symmetric: rows e @ W have a flattened within-person covariance (WCCN, Hatch et al. 2006).
-
-    The covariance is taken about each person's frontal centre, so that what turning the head does counts as within;
-    ``shrinkage`` 0-1 mixes it with a multiple of the identity; 1 gives the identity.
-    """
-    centres, known = frontal_centres(data, unit_length=False)
-    rows = known[data.people]
-    away = data.embeddings[rows] - centres[data.people[rows]]
-    values, vectors = np.linalg.eigh(away.T @ away / len(away))
-    mixed = (1 - shrinkage) * values + shrinkage * values.mean()
-    return np.asarray((vectors * (mixed / values.mean()) ** -0.5) @ vectors.T, np.float32)
-
-
-def whitened(data: Features, base: NDArray[np.float32]) -> Features:
-    """The same features through the base, unit length again. What teachers said is of another space then: dropped."""
-    vectors = data.embeddings @ base
-    return replace(data, embeddings=vectors / np.linalg.norm(vectors, axis=1, keepdims=True), said=None)
-
-
-def scaled(g: Frontalizer, step: float) -> Frontalizer:
-    """The same frontalizer with its change multiplied by ``step``; 0 makes it the identity."""
-    other = copy.deepcopy(g)
-    last = other.change[-1]
-    assert isinstance(last, nn.Linear)
-    with torch.no_grad():
-        last.weight.mul_(step)
-        last.bias.mul_(step)
-    return other
-
-
-def profile_eer(data: Features, embeddings: NDArray[np.float32], beyond: float = 40.0) -> float:
-    """Equal error rate of profiles (absolute yaw beyond so many degrees) against every person's frontal pictures."""
-    profiles = np.flatnonzero(np.abs(data.yaw) > beyond)
-    frontal = np.flatnonzero(data.frontal)
-    frontal = frontal[:: max(1, len(frontal) // 3000)]
-    scores = embeddings[profiles] @ embeddings[frontal].T
-    mated = data.people[profiles, None] == data.people[None, frontal]
-    fmr, fnmr, _ = det(scores.ravel(), mated.ravel())
-    at = int(np.argmin(np.abs(fmr - fnmr)))
-    return float((fmr[at] + fnmr[at]) / 2)
-
-
-def split_people(data: Features, one_in: int = HELD_OUT) -> tuple[Features, Features]:
-    """Those to train on and those kept out, by person. Numbers of people stay as they are."""
-    out = data.people % one_in == one_in - 1
-    return _part(data, ~out), _part(data, out)
-
-
-def _part(data: Features, rows: NDArray[np.bool_]) -> Features:
-    said = None if data.said is None else data.said[rows]
-    return Features(data.embeddings[rows], data.people[rows], data.yaw[rows], said)
 
 
 @torch.no_grad()

@@ -25,7 +25,8 @@ from training.data.crops import MARGIN
 from training.data.store import open_store
 from training.embeddings import cached
 from training.export import save_weights, threshold_table
-from training.frontalization import Config, Features, apply, fit, split_people
+from training.frontalization import Config, Features, apply
+from training.frontalizer import fit, split_people
 
 NAMED_SETS = ("vggface2_69", "pins105", "celeba_wild", "lag")
 """Sets whose people are known by name or folder."""

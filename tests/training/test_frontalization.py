@@ -16,17 +16,12 @@ from training.frontalization import (
     ablation,
     apply,
     critic_loss,
-    fit,
     fit_classifiers,
     frontal_centres,
     gradient_penalty,
-    profile_eer,
-    scaled,
-    split_people,
     train,
-    whitened,
-    whitening,
 )
+from training.frontalizer import fit, profile_eer, scaled, split_people, whitened, whitening
 
 
 def people_seen_from_sides(people: int = 24, each: int = 16, width: int = 32, seed: int = 0) -> Features:
