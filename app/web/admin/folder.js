@@ -70,21 +70,30 @@ export function folderPanel(picked, { onDone, onOpen }) {
 
   function duplicate(id, name, pictures, version, { subject_id: other, score: value }) {
     if (!list.querySelector("[data-pair]")) list.replaceChildren();
-    const keep = () => entry.remove();
     const merge = async () => {
       await enroll({ collection: picked(), subject_id: other, duplicates: "allow", faces: "largest", consent_version: version }, pictures);
       await deleteSubject(picked(), id);
-      keep();
+      resolved((pair) => pair.split(" ").includes(id)); // whoever resembled them resembles nobody now
       onDone();
     };
-    const text = `resembles ${other}, score ${score(value)}`;
+    const said = el("p", { role: "alert" });
+    const both = `${name} and ${other}`;
     const entry = el(
       "li",
       { "data-pair": `${id} ${other}` },
-      el("div", {}, el("b", {}, name), el("p", { class: "soft" }, text)),
-      buttons(button("See both", () => onOpen(other)), button("Two people", keep), button("One person", () => merge().catch((error) => entry.append(sentence(error.detail ?? String(error))), { about: `${name} and ${other}` }))),
+      el("div", {}, el("b", {}, name), el("p", { class: "soft" }, `resembles ${other}, score ${score(value)}`), said),
+      buttons(
+        button("See them", () => onOpen(other), { about: other }),
+        button("Two people", () => resolved((pair) => pair === entry.dataset.pair), { about: both }),
+        button("One person", () => merge().catch((error) => said.replaceChildren(sentence(error.detail || String(error)))), { about: both }),
+      ),
     );
     list.append(entry);
+  }
+
+  function resolved(which) {
+    for (const entry of list.querySelectorAll("[data-pair]")) if (which(entry.dataset.pair)) entry.remove();
+    if (!list.children.length) list.append(el("li", { class: "soft" }, "None."));
   }
 
   byId("folder-input").addEventListener("change", (event) => {

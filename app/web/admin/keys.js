@@ -10,6 +10,7 @@ const GRACE_HOURS = 24;
 
 export function keysPanel(picked) {
   async function load() {
+    byId("key-made").replaceChildren(); // shown once: not again when the tab is left and opened
     const all = await attempt(byId("keys-said"), "Loading", keys);
     if (!all) return;
     fill(byId("keys-list"), ["Name", "Id", "For", "Collections", "Until", "Last used", ""], all.map(row));
