@@ -32,6 +32,7 @@ from app.cli_seal import commands as seal
 from app.cli_transfer import commands as transfer
 from app.face.bench import bench_pipeline
 from app.gallery.bench import bench_gallery
+from app.gallery.bench_plot import draw
 from app.main import create_app
 from app.server import configured
 from app.service import doctor as checks
@@ -234,12 +235,15 @@ def gallery(
     ] = None,
     postgres: Annotated[str, typer.Option(help="URL, for the pgvector backends.")] = "",
     milvus: Annotated[str, typer.Option(help="URL; empty: milvus-lite in a temporary folder.")] = "",
+    plot: Annotated[Path | None, typer.Option(dir_okay=False, help="Draw the figures: .svg or .png.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Build, search, recall, memory and restart of the galleries side by side, on made-up people."""
     with reasons():
         sizes, backends = size or [10_000, 100_000], backend or ["flat", "hnsw", "faiss"]
         found = bench_gallery(sizes, backends, postgres=postgres, milvus=milvus)
+        if plot is not None:
+            draw([found], plot)
     if as_json:
         out.print_json(json.dumps(found))
         return

@@ -85,7 +85,7 @@ def bench_gallery(
         with tempfile.TemporaryDirectory() as name:
             made = [_MAKERS[each](each, crowd, Path(name), postgres, milvus) for each in backends]
             _time_searches(made, crowd)
-            _count_hits(made, crowd, exact_subjects(_left(crowd), _K))
+            _count_hits(made, crowd, exact_subjects(crowd, _K, _gone(crowd)))
             for contender in made:
                 contender.close()
             runs += [asdict(contender.result) for contender in made]
@@ -98,15 +98,13 @@ def _late(crowd: Crowd) -> NDArray[np.int64]:
     return np.arange(n - max(1, int(n * CHANGED)), n)
 
 
-def _left(crowd: Crowd) -> Crowd:
-    gone = _late(crowd) - len(_late(crowd))
-    return Crowd(np.delete(crowd.vectors, gone, axis=0), np.delete(crowd.subjects, gone), crowd.probes)
+def _gone(crowd: Crowd) -> NDArray[np.int64]:
+    return _late(crowd) - len(_late(crowd))
 
 
 def _raw(backend: str, crowd: Crowd, folder: Path, postgres: str, milvus: str) -> Contender:
     use_one_thread()
-    left = _left(crowd)
-    width = crowd.vectors.shape[1]
+    width, left = crowd.vectors.shape[1], np.setdiff1d(np.arange(len(crowd.subjects)), _gone(crowd))
     index: Any = faiss.IndexFlatIP(width)
     if backend == "hnsw":
         index = faiss.IndexHNSWFlat(width, 32, faiss.METRIC_INNER_PRODUCT)
@@ -114,13 +112,14 @@ def _raw(backend: str, crowd: Crowd, folder: Path, postgres: str, milvus: str) -
     result = Result(backend, len(crowd.subjects))
     memory = _resident()
     with _clock(result):
-        index.add(left.vectors)
+        for at in range(0, len(left), _BATCH):  # a part at a time: at ten million a copy of all does not fit
+            index.add(crowd.vectors[left[at : at + _BATCH]])
     result.memory_mb = _resident() - memory
 
     def search(query: NDArray[np.float32]) -> list[int]:
         use_one_thread()
         _, rows = index.search(query[None], 4 * _K)
-        return list(dict.fromkeys(left.subjects[rows[0]].tolist()))[:_K]
+        return list(dict.fromkeys(crowd.subjects[left[rows[0]]].tolist()))[:_K]
 
     return Contender(result, search, lambda: None)
 
@@ -189,7 +188,7 @@ def _filled(result: Result, gallery: Gallery, crowd: Crowd) -> Contender:
     )
     if len(rest):
         gallery.add(1, rest, crowd.subjects[rest], crowd.vectors[rest])
-    gone = late - len(late)
+    gone = _gone(crowd)
     result.delete_ms = _median(lambda i: gallery.remove(1, gone[i : i + 1]), min(20, len(gone)))
     gallery.remove(1, gone)
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.gallery.bench import bench_gallery
 from app.gallery.bench_page import BEGIN, END, figures, rewrite
+from app.gallery.bench_plot import draw
 from app.gallery.crowd import exact_subjects, make_crowd
 
 
@@ -33,6 +35,26 @@ def test_the_page_is_written_between_its_marks(found: dict[str, object]) -> None
     assert rewrite(page, figures([found])) == page
     with pytest.raises(ValueError, match="marks"):
         rewrite("no marks", "text")
+
+
+def test_the_picture_is_the_same_for_the_same_figures(found: dict[str, object], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for name in ("a.svg", "b.svg", "c.png"):
+        draw([found], tmp_path / name)
+    svg = (tmp_path / "a.svg").read_text()
+    assert svg == (tmp_path / "b.svg").read_text()
+    assert svg.count('id="line2d') > 6
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_exact_answer_leaves_out_what_is_gone_and_does_not_depend_on_the_parts() -> None:
+    crowd, gone = make_crowd(900, 32, 10), np.arange(100, 250)
+    truth = exact_subjects(crowd, 5, gone, at_once=128)
+    left = np.setdiff1d(np.arange(900), gone)
+    for kind, queries in crowd.probes.items():
+        order = np.argsort(-(queries @ crowd.vectors[left].T), axis=1)[:, :25]
+        wanted = [list(dict.fromkeys(crowd.subjects[left[row]].tolist()))[:5] for row in order]
+        assert truth[kind].tolist() == wanted
 
 
 def test_probes_are_as_far_from_their_people_as_said() -> None:
