@@ -24,6 +24,7 @@ from app.api.metrics import Metrics
 from app.api.middleware import Edge
 from app.api.pool import Pool
 from app.api.routers import (
+    acts,
     board,
     collections,
     consent,
@@ -121,6 +122,7 @@ def create_app(settings: Settings, engine: Engine | None = None, gallery: Galler
         erasure,
         figures,
         keys,
+        acts,
         operations,
     ):
         app.include_router(part.router, dependencies=[Depends(guard)])

@@ -66,6 +66,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "whoami": _ANY,
         "create_key": _HOUSE,
         "list_keys": _HOUSE,
+        "list_acts": _HOUSE,
         "revoke_key": _HOUSE,
         "rotate_key": _HOUSE,
         "show_threshold": _for("enroll", "identify", "visits"),

@@ -49,10 +49,18 @@ def record(session: Session, who: str, act: str, collection: str | None = None, 
     session.flush()
 
 
-def acts_before(session: Session, number: int | None, limit: int) -> Sequence[Act]:
-    """The latest acts first, below ``number`` where one is given."""
+def acts_before(
+    session: Session, number: int | None, limit: int, act: str | None = None, collection: str | None = None
+) -> Sequence[Act]:
+    """The latest acts first, below ``number`` where one is given: all, or those of one kind or one collection."""
     query = select(Act).order_by(Act.number.desc()).limit(limit)
-    return session.scalars(query if number is None else query.where(Act.number < number)).all()
+    if number is not None:
+        query = query.where(Act.number < number)
+    if act is not None:
+        query = query.where(Act.act == act)
+    if collection is not None:
+        query = query.where(Act.collection == collection)
+    return session.scalars(query).all()
 
 
 def verify(session: Session, expected: str | None = None) -> Verdict:

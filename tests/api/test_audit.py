@@ -46,6 +46,33 @@ def test_who_did_what(client: TestClient) -> None:
     assert "King" not in told
 
 
+def test_the_log_is_read_page_by_page_and_by_kind(client: TestClient) -> None:
+    for name in ("fair", "show"):
+        client.post("/collections", json={"name": name})
+    enrolled = {"subject_id": "ada", "name": "Lovelace", "collection": "fair"}
+    client.post("/enroll", files={"images": photo(1)}, data=enrolled)
+    first = client.get("/audit", params={"limit": 2}).json()
+    assert [act["act"] for act in first["acts"]] == ["subject.enrolled", "collection.created"]
+    assert first["acts"][0]["who"] == "local"
+    assert "Lovelace" not in json.dumps(first)
+    rest = client.get("/audit", params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    assert [act["number"] for act in rest["acts"]] == [1]
+    assert rest["next_cursor"] is None
+    kind = client.get("/audit", params={"act": "collection.created", "collection": "show"}).json()["acts"]
+    assert [(act["act"], act["collection"]) for act in kind] == [("collection.created", "show")]
+    assert client.get("/audit", params={"cursor": first["next_cursor"] + "x"}).json()["code"] == "BAD_CURSOR"
+    assert client.get("/audit", params={"act": "'; --"}).status_code == 422
+
+
+def test_the_log_is_for_keys_that_reach_everywhere(client: TestClient) -> None:
+    admin = {"X-API-Key": client.post("/keys", json={"name": "a", "scopes": ["admin"]}).json()["key"]}
+    assert client.get("/audit", headers=admin).status_code == 200
+    for scopes, collections in ((["admin"], ["default"]), (["visits"], None)):
+        asked = {"name": "b", "scopes": scopes, "collections": collections}
+        key = client.post("/keys", json=asked, headers=admin).json()["key"]
+        assert client.get("/audit", headers={"X-API-Key": key}).status_code == 403
+
+
 @pytest.fixture
 def hooks(monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of a webhook that may be made without a name server."""

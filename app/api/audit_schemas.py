@@ -1,0 +1,25 @@
+"""What the audit log answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from app.api.schemas import Public
+
+
+class ActPublic(Public):
+    """One thing done: ``who`` is a key's id, ``ids`` what it was done to. ``digest``: of the chain up to here."""
+
+    number: int
+    at: datetime
+    who: str
+    act: str
+    collection: str | None
+    ids: dict[str, Any]
+    digest: str
+
+
+class ActPagePublic(Public):
+    acts: list[ActPublic]
+    next_cursor: str | None
