@@ -12,6 +12,7 @@ export class Problem extends Error {
     this.code = body.code ?? "";
     this.requestId = body.request_id ?? "";
     this.rejected = body.rejected ?? [];
+    this.component = body.component ?? "";
     this.fields = body.fields ?? {};
   }
 }

@@ -6,14 +6,18 @@ import json
 import posixpath
 import re
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from fastapi.testclient import TestClient
 
+from app import errors
+from app.api.problems import MEDIA_TYPE
 from app.face.action_units import UNITS
 from app.face.align import TEMPLATE
 from app.main import PAGES, WEB
+from app.service.hints import Hint
+from app.service.pictures import COMPONENTS
 
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FILES = sorted(path.relative_to(WEB).as_posix() for path in WEB.rglob("*") if path.is_file())
@@ -203,6 +207,37 @@ def test_both_languages_say_everything() -> None:
 
     assert len(shape("en")) > 80
     assert shape("en") == shape("zh")
+
+
+def _table(name: str, text: str) -> dict[str, str]:
+    return dict(re.findall(r'(\w+): "(\w+)"', text.partition(f"const {name} = {{")[2].partition("};")[0]))
+
+
+def _family(error: type[errors.FrontalisError]) -> set[str]:
+    return {error.code}.union(*map(_family, error.__subclasses__()))
+
+
+def test_the_kiosk_has_words_for_every_code_it_can_meet(reader: TestClient) -> None:
+    operations = [one for path in reader.get("/openapi.json").json()["paths"].values() for one in path.values()]
+    asked = [one for one in operations if "kiosk" in one["x-scopes"]]
+    assert len(asked) >= 6
+    answers = [
+        content for one in asked for answer in one["responses"].values() for content in answer["content"].items()
+    ]
+    met = {code for kind, content in answers if kind == MEDIA_TYPE for code in content["examples"]}
+    # Of single pictures, before any route, and of what may fail everywhere.
+    for family in (errors.FaceError, errors.PictureError, errors.Unauthorized, errors.SealError, errors.WeightsError):
+        met |= _family(family)
+    met |= {one.code for one in (errors.ForeignOrigin, errors.TooSlow, errors.FrontalisError)}
+
+    outcomes = TEXTS["kiosk/outcome.js"]
+    refusals, hints, components = (_table(name, outcomes) for name in ("REFUSALS", "HINTS", "COMPONENTS"))
+    assert met <= set(refusals), met - set(refusals)
+    assert set(get_args(Hint)) == set(hints)
+    assert set(COMPONENTS) == set(components)
+    for language in ("en", "zh"):
+        lines = set(re.findall(r"^  (\w+): (?:\(name\) => )?\[", TEXTS[f"kiosk/words-{language}.js"], re.MULTILINE))
+        assert {*refusals.values(), *hints.values(), *components.values()} <= lines
 
 
 def test_the_page_names_the_movements_that_the_server_answers() -> None:

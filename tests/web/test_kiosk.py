@@ -206,6 +206,47 @@ def test_a_stranger_is_told_what_else_there_is(page: Any, stage: Stage) -> None:
     until(page, "staff")
 
 
+REFUSED = [
+    ({"code": "LOW_QUALITY", "status": 422, "component": "brightness"}, "tooDark", "It is too dark"),
+    ({"code": "RATE_LIMITED", "status": 429}, "busy", "Just a moment"),
+    ({"code": "PRESENTATION_ATTACK", "status": 422}, "notReal", "Please ask staff"),
+    ({"code": "GALLERY_UNAVAILABLE", "status": 503}, "notReady", "Not ready for faces"),
+]
+
+
+@pytest.mark.parametrize(("problem", "state", "said"), REFUSED, ids=[one[1] for one in REFUSED])
+def test_refusals_have_words_of_their_own(
+    page: Any, stage: Stage, problem: dict[str, Any], state: str, said: str
+) -> None:
+    stage.enter(3)
+    page.route("**/visits", lambda route: route.fulfill(status=problem["status"], json={"title": "No", **problem}))
+    page.goto("/kiosk")
+    until(page, "waiting")
+    touch(page)
+    until(page, state)
+    assert page.locator("#headline").inner_text() == said
+
+
+def test_who_registers_with_a_covered_face_is_told_and_pictures_are_taken_again(page: Any, stage: Stage) -> None:
+    page.request.post("/consent/texts", data={"texts": {"en": "We measure faces."}})
+    rejected = [{"index": 0, "code": "OCCLUDED", "reason": "Covered", "hint": "try_again"}]
+    problem = {"title": "No", "code": "ALL_REJECTED", "rejected": rejected}
+    page.route("**/registrations", lambda route: route.fulfill(status=422, json=problem))
+    stage.enter(5)
+    page.goto("/kiosk")
+    page.get_by_role("button", name="Register").click()
+    page.get_by_role("button", name="I agree").click()
+    page.get_by_label("Name", exact=True).fill("Ada")
+    page.get_by_role("button", name="Next").click()
+    for turn, yaw in (("front", 0), ("left", 20), ("right", -20)):
+        page.wait_for_function("turn => document.body.dataset.turn === turn", arg=turn)
+        stage.enter(5, yaw=yaw)
+    until(page, "covered")
+    page.get_by_text("Take off mask").wait_for()
+    page.get_by_role("button", name="Try again").click()
+    until(page, "photos")
+
+
 def test_without_a_camera_a_code_signs_in(context: Any, page: Any) -> None:
     """Nobody has to show their face: refused by the visitor, or by the browser."""
     subject = enrol(page, 3, "Ada")

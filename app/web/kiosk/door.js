@@ -1,6 +1,6 @@
 // The way of one visitor: waiting, looking, checking, told. Always back to waiting by itself.
 
-import { outcome, refused, tone } from "./outcome.js";
+import { mended, outcome, refused, tone } from "./outcome.js";
 import { advise, mark, progress, several, show } from "./screen.js";
 import { faces, newKey, signIn } from "./service.js";
 import { measure } from "./gate.js";
@@ -58,16 +58,16 @@ export function door(kiosk) {
     }
   }
 
-  /** Sign in with the face: among all, or as the one that `named` ({code} or {subject_id}) says. */
-  async function byFace(named = {}, tried = 1) {
+  /** Sign in with the face: among all, or as the one that `named` ({code} or {subject_id}) says. `before`: why it is tried again. */
+  async function byFace(named = {}, before = "") {
     const signal = kiosk.begin();
     const { words } = kiosk;
     const actions = [...others(["register"]), { label: words.cancel, run: home }];
-    show("opening", words.opening, { actions, focus: tried === 1 });
+    show("opening", words.opening, { actions, focus: !before });
     const state = await camera.open();
     if (signal.aborted) return;
     if (state !== "ready") return told(state);
-    show("looking", tried > 1 ? words.again : words.look, { actions });
+    show("looking", words[before || "look"], { actions });
     const hear = ({ word, face, several: many, progress: share }) => {
       advise(words[word === "ready" ? "still" : word]);
       several(many ? words.several : "");
@@ -82,30 +82,30 @@ export function door(kiosk) {
         const answer = await signIn({ collection: kiosk.collection, direction: kiosk.direction, ...named }, seen.frames, newKey());
         if (signal.aborted) return undefined;
         const word = outcome(answer);
-        if (word === "unknown" && tried === 1) return byFace(named, 2);
+        if (word === "unknown" && !before) return byFace(named, "again");
         kiosk.greeted = true;
         return told(word, { name: answer.name });
       } catch (error) {
         if (signal.aborted) return undefined;
-        if (refused(error) === "again" && tried === 1) return byFace(named, 2);
-        return told(refused(error));
+        const word = refused(error);
+        return mended(word) && !before ? byFace(named, word) : told(word);
       }
     });
   }
 
-  /** The end of every way: said, with what can be done next, and back to waiting after a while. */
-  async function told(word, { name = "", stay = false } = {}) {
+  /** The end of every way: said, with what can be done next (`retry`: once more), and back to waiting after a while. */
+  async function told(word, { name = "", stay = false, retry = byFace } = {}) {
     const signal = kiosk.begin();
     const { words } = kiosk;
     mark(null, [0, 0]);
     progress(tone(word) === "good" ? 1 : 0);
     const said = words[word];
     const good = tone(word) === "good";
-    const again = { label: words.tryAgain, run: stay ? home : () => byFace(), kind: "primary" };
+    const again = { label: words.tryAgain, run: stay ? home : () => retry(), kind: "primary" };
     const without = ["unsure", "notReal", "duplicate"].includes(word) ? ["register"] : [];
     const actions = good ? [{ label: words.done, run: home }] : [again, ...others(without), { label: words.cancel, run: home }];
     show(word, typeof said === "function" ? said(name) : said, { tone: tone(word), actions: stay ? [again, ...others()] : actions, focus: !stay });
-    if (word === "offline") kiosk.reach();
+    if (["offline", "notReady", "notAllowed"].includes(word)) kiosk.reach();
     if (stay) return;
     await kiosk.quietly(async () => {
       await pause(good ? TOLD_MS : ASKED_MS, signal);

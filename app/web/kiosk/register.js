@@ -99,7 +99,7 @@ export function registration(kiosk, way) {
           progress(share);
         };
         const seen = await watch(camera, faces, { tell: hear, signal, wanted, patience: 30_000 });
-        if (!seen) return way.told("noFace");
+        if (!seen) return way.told("noFace", { retry: () => photos(asked) });
         taken.push(...seen.frames);
       }
       return send(asked, taken, signal);
@@ -116,7 +116,10 @@ export function registration(kiosk, way) {
     } catch (error) {
       if (signal.aborted) return;
       if (error.code === "BAD_FIELDS") form(asked, error.fields);
-      else await way.told(refused(error));
+      else {
+        const word = refused(error);
+        await way.told(word, { retry: { textChanged: start, duplicate: way.byFace }[word] ?? (() => photos(asked)) });
+      }
     }
   }
 
