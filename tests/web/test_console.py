@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 
 from app.api.routers import board
-from tests.doubles import encode, photo
+from app.main import create_app
+from app.settings import Settings
+from tests.doubles import FakeEngine, encode, photo
 from tests.web.conftest import CHROMIUM, FLAGS
 from tests.web.kiosk_page import unexpected
 
@@ -20,6 +25,44 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 
 HOSTILE = "<img src=x onerror=alert(1)> Ada"
 NOBODY = encode(np.zeros((96, 96, 3), np.uint8))
+
+
+class Receiver(ThreadingHTTPServer):
+    """Hears webhooks on this machine and answers ``answer``."""
+
+    answer = 410
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Heard)
+        self.url = f"http://127.0.0.1:{self.server_port}/<i>door</i>"
+
+
+class Heard(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        assert isinstance(self.server, Receiver)
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(self.server.answer)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as hears:
+        thread = threading.Thread(target=hears.serve_forever)
+        thread.start()
+        yield hears
+        hears.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> FastAPI:
+    own = Settings(data_dir=tmp_path, threads=2, log_level="error", webhook_private_targets=True)
+    return create_app(own, FakeEngine())
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +307,50 @@ def test_keys_are_shown_once_rotated_and_revoked(page: Any) -> None:
     assert page.request.get("/door", headers=with_key).json()["code"] == "KEY_REVOKED"
     page.reload()
     page.locator("#state[data-state=ready]").wait_for()
+
+
+def test_webhooks_their_deliveries_and_the_dead_ones(page: Any, receiver: Receiver) -> None:
+    panel = console(page, "Webhooks")
+    panel.get_by_text("Nobody is told of what happens here yet.").wait_for()
+    panel.get_by_label("Address").fill("http://[::]:0/")
+    panel.get_by_role("button", name="Make a webhook").click()
+    panel.get_by_role("alert").wait_for()
+    panel.get_by_label("Address").fill(receiver.url)
+    panel.get_by_role("button", name="Make a webhook").click()
+    panel.get_by_text("copy it now, it is shown this once").wait_for()
+    assert panel.locator(".secret").inner_text().startswith("whsec_")
+
+    enrol(page, HOSTILE, 1, subject_id="ada")
+    sign_in(page, 1)
+    (hook,) = page.request.get("/webhooks").json()["webhooks"]
+    ended = f"/webhooks/{hook['webhook_id']}/deliveries?state="
+    reach = """async ([address, count]) => {
+        const reached = async () => (await (await fetch(address)).json()).deliveries.length >= count;
+        while (!(await reached())) await new Promise(next => setTimeout(next, 100));
+    }"""
+    page.evaluate(reach, [f"{ended}dead", 1])
+    page.get_by_role("tab", name="Overview").click()
+    page.get_by_role("tab", name="Webhooks").click()
+    panel.locator(".secret").wait_for(state="detached")
+    panel.get_by_role("button", name="Deliveries").click()
+    panel.get_by_label("Show").select_option("dead")
+    dead = panel.locator("#deliveries-list tbody tr").filter(has_text="visit.checked_in")
+    assert "given up" in dead.inner_text()
+    receiver.answer = 204
+    dead.get_by_role("button", name="Send again").click()
+    panel.get_by_text("1 delivery begins anew.").wait_for()
+    page.evaluate(reach, [f"{ended}delivered", 1])
+    panel.get_by_label("Show").select_option("delivered")
+    panel.locator("#deliveries-list").get_by_text("204").wait_for()
+
+    panel.get_by_role("button", name="Pause").click()
+    panel.get_by_role("button", name="Go on").wait_for()
+    panel.get_by_role("button", name="New secret").click()
+    panel.locator(".secret").wait_for()
+    panel.get_by_role("button", name="Delete").click()
+    confirm(page, "Delete")
+    panel.get_by_text("Nobody is told of what happens here yet.").wait_for()
+    assert page.request.get("/webhooks").json()["webhooks"] == []
 
 
 def test_the_board_follows_the_door(context: Any, page: Any, monkeypatch: pytest.MonkeyPatch) -> None:

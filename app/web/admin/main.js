@@ -12,6 +12,7 @@ import { overview } from "./overview.js";
 import { scoresPanel } from "./scores.js";
 import { collections, ready } from "./service.js";
 import { subjectsPanel } from "./subjects.js";
+import { webhooksPanel } from "./webhooks.js";
 
 const askForKey = keyDialog(keepKey);
 whenUnauthorized(askForKey);
@@ -19,7 +20,7 @@ whenUnauthorized(askForKey);
 let shown = "overview";
 const picked = () => byId("collection").value || "default";
 const subjects = subjectsPanel(picked);
-const loads = { overview: overview(picked, refresh), subjects: subjects.load, scores: scoresPanel(picked), keys: keysPanel(picked), door: doorPanel(picked), folder: () => {} };
+const loads = { overview: overview(picked, refresh), subjects: subjects.load, scores: scoresPanel(picked), keys: keysPanel(picked), door: doorPanel(picked), webhooks: webhooksPanel(picked), folder: () => {} };
 const open = tabs(Object.fromEntries(Object.entries(loads).map(([id, load]) => [id, () => ((shown = id), load())])));
 
 folderPanel(picked, {

@@ -36,3 +36,13 @@ export const door = async (collection) => (await call("GET", "/door", { query: {
 export const changeDoor = (name, rules) => call("PATCH", "/collections/{name}", { path: { name }, json: { door: rules } });
 export const consentTexts = async (collection) => (await call("GET", "/consent/texts", { query: { collection } })).texts;
 export const newConsentText = (collection, texts) => call("POST", "/consent/texts", { json: { collection, texts } });
+
+export const webhooks = async (collection) => (await call("GET", "/webhooks", { query: { collection } })).webhooks;
+export const makeWebhook = (collection, url) => call("POST", "/webhooks", { json: { collection, url } });
+export const changeWebhook = (collection, webhook_id, changes) => call("PATCH", "/webhooks/{webhook_id}", { path: { webhook_id }, query: { collection }, json: changes });
+export const deleteWebhook = (collection, webhook_id) => call("DELETE", "/webhooks/{webhook_id}", { path: { webhook_id }, query: { collection } });
+export const deliveries = (collection, webhook_id, state, cursor) =>
+  call("GET", "/webhooks/{webhook_id}/deliveries", { path: { webhook_id }, query: { collection, ...(state && { state }), ...(cursor && { cursor }) } });
+/** Dead ones begin anew: those of `event_ids`, or all. */
+export const resend = (collection, webhook_id, event_ids) =>
+  call("POST", "/webhooks/{webhook_id}/resend", { path: { webhook_id }, query: { collection }, json: event_ids ? { event_ids } : {} });

@@ -15,6 +15,8 @@ export const buttons = (...all) => el("div", { class: "buttons" }, ...all);
 
 export const day = (time) => (time ? new Date(time).toLocaleDateString(undefined, { dateStyle: "medium" }) : "–");
 
+export const moment = (time) => new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
 /** Resolves to true when it was confirmed. */
 export async function confirmed(title, text, what) {
   const dialog = byId("confirm");
