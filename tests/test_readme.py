@@ -46,6 +46,13 @@ def test_commands_are_listed_as_they_are() -> None:
     assert set(listed) == set(re.findall(r"^│ ([a-z][a-z-]*) ", shown, re.MULTILINE))
 
 
+def test_every_attack_named_has_its_test() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "security.md").read_text())
+    assert len(named) > 20
+    missing = [f"{file}::{test}" for file, test in named if f"def {test}(" not in (ROOT / file).read_text()]
+    assert not missing
+
+
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """The real service, as `frontalis serve` starts it, on a free port."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import ssl
 import threading
@@ -88,6 +89,18 @@ def test_slow_clients_are_hung_up_on_and_hold_nobody_up(tmp_path: Path, monkeypa
         assert all(hung_up(one) for one in slow), "those who said nothing too"
         answer = b"".join(talk(port, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /hea").splitlines()[:1])
         assert answer == b"HTTP/1.1 200 OK", "also between two requests of one connection"
+
+
+def test_a_thousand_clients_at_once(tmp_path: Path) -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most[0] < 4096:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, most[1]), most[1]))
+    ask = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    with serving(tmp_path) as port, ExitStack() as stack:
+        many = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60)) for _ in range(1000)]
+        for one in many:
+            one.sendall(ask)
+        assert {one.recv(12) for one in many} == {b"HTTP/1.1 200"}
 
 
 def test_a_body_that_trickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

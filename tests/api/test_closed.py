@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,19 @@ def test_file_names_are_nobodys_business(client: TestClient, name: str) -> None:
     assert made.status_code in (201, 422)
     assert not {path.name for path in house.rglob("*")} - before
     assert not list(Path("/etc").glob("evil*"))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/a.png", "file:///etc/passwd", "//evil.example/a.png"])
+def test_no_address_in_a_request_is_ever_asked(client: TestClient, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *told, **_: asked.append(told))
+    monkeypatch.setattr(socket.socket, "connect", lambda _, where: asked.append(where))
+    for path, field in (("/enroll", "images"), ("/identify", "image"), ("/analyze", "image")):
+        body = {field: [url] if field == "images" else url}
+        assert client.post(path, json=body).status_code == 422
+        assert client.post(path, data=body).status_code in (415, 422)
+        assert client.post(path, json={**body, "url": url, f"{field}_url": url}).status_code == 422
+    assert not asked
 
 
 @pytest.mark.parametrize("wrong", ["../ada", "..", ".", "a/b", "a\0b", "a b", "<script>", "a" * 65, "é", ""])
