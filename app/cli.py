@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -108,14 +109,9 @@ def enroll(
     which: Literal["single", "largest"] = "largest" if faces == "largest" else "single"
     with reasons():
         found = people(folder)
-        with opened(Settings()) as parts:
-            outcomes = _with_progress(enroll_folder(parts, found, collection, which), sum(map(len, found.values())))
-    if report is not None:
-        with report.open("w", newline="") as file:
-            rows = csv.writer(file, delimiter="\t")
-            rows.writerow(["path", "subject_id", "result", "code", "reason"])
-            rows.writerows([one.path, one.subject_id, one.result, one.code, one.reason] for one in outcomes)
-    counts = Counter(one.result for one in outcomes)
+        with opened(Settings()) as parts, _reported(report) as note:
+            outcomes = enroll_folder(parts, found, collection, which)
+            counts = _with_progress(outcomes, sum(map(len, found.values())), note)
     out.print(
         f"{len(found)} people: {counts['enrolled']} enrolled, {counts['known']} known before, "
         f"{counts['rejected']} rejected"
@@ -124,17 +120,31 @@ def enroll(
         raise typer.Exit(2)
 
 
-def _with_progress(outcomes: Iterator[Outcome], total: int) -> list[Outcome]:
+@contextmanager
+def _reported(report: Path | None) -> Iterator[Callable[[Outcome], object]]:
+    """Writes each outcome as it comes, so that a folder of a million needs no more memory than one of ten."""
+    if report is None:
+        yield lambda one: None
+        return
+    with report.open("w", newline="") as file:
+        rows = csv.writer(file, delimiter="\t")
+        rows.writerow(["path", "subject_id", "result", "code", "reason"])
+        yield lambda one: rows.writerow([one.path, one.subject_id, one.result, one.code, one.reason])
+
+
+def _with_progress(outcomes: Iterator[Outcome], total: int, note: Callable[[Outcome], object]) -> Counter[str]:
+    """How many ended how."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    done = []
+    counts: Counter[str] = Counter()
     with Progress(*columns, console=err) as progress:
         task = progress.add_task("enrolling", total=total)
         for one in outcomes:
-            done.append(one)
+            note(one)
+            counts[one.result] += 1
             if one.result == "rejected":
                 progress.console.print(f"{one.path}: {one.code} {one.reason}", soft_wrap=True, markup=False)
             progress.advance(task)
-    return done
+    return counts
 
 
 @main.command()

@@ -29,6 +29,9 @@ SAVE_CHANGES: Final = 1000
 """Changes after which a snapshot is written."""
 SAVE_SECONDS: Final = 300.0
 """Seconds after which it is written for a single change: so long the file may hold what was deleted."""
+SAVE_SHARE: Final = 0.05
+"""Of the time at most this share goes to saving for many changes: while a million is enrolled the file, hundreds of
+megabytes by then, is not written after every thousand."""
 PROBES: Final = 64
 SAME: Final = 0.99
 """Cosine of a row's vector and the same one in the index, which keeps half precision."""
@@ -64,6 +67,7 @@ class Snapshots:
         self._writing = FileLock(f"{folder}.lock", timeout=0, thread_local=False)
         self._changes = self._saved = 0
         self._saved_at = time.monotonic()
+        self._took = 0.0
 
     def restore(self, session: Session) -> Restored | None:
         """Fill the gallery from the snapshot and bring it to the rows.
@@ -128,8 +132,10 @@ class Snapshots:
 
     def due(self) -> bool:
         """Whether it is time to save."""
-        unsaved = self._changes - self._saved
-        return unsaved >= SAVE_CHANGES or (unsaved > 0 and time.monotonic() - self._saved_at >= SAVE_SECONDS)
+        unsaved, since = self._changes - self._saved, time.monotonic() - self._saved_at
+        if unsaved >= SAVE_CHANGES and since >= self._took / SAVE_SHARE:
+            return True
+        return unsaved > 0 and since >= SAVE_SECONDS
 
     def _ours(self) -> bool:
         """Whether it is this process that writes; the first one to ask is."""
@@ -147,8 +153,8 @@ class Snapshots:
             return
         self._saved_at = started
         self._gallery.save(self._path, 0)  # ids tell what it lacks, so it needs no number
-        self._saved = changes
-        log.info("snapshot saved", seconds=round(time.monotonic() - started, 3))
+        self._saved, self._took = changes, time.monotonic() - started
+        log.info("snapshot saved", seconds=round(self._took, 3))
 
     def templates(self) -> set[int]:
         """Row ids of what the index holds in memory."""

@@ -13,12 +13,14 @@ import pytest
 import structlog
 from sqlalchemy import update
 
+from app.gallery.faiss import FaissGallery
 from app.service import snapshots
 from app.service.enrolment import Enrolment, enroll
 from app.service.house import opened
 from app.service.index import Index
 from app.service.parts import Parts
 from app.service.recognition import identify
+from app.service.snapshots import Snapshots
 from app.service.subjects import delete_subject
 from app.settings import Settings
 from app.store.database import Database
@@ -164,6 +166,27 @@ def test_it_is_saved_after_so_many_changes_and_after_so_long(
         second = path.stat().st_mtime_ns
         index.keep()
         assert path.stat().st_mtime_ns == second, "nothing new to write"
+
+
+def test_a_save_that_takes_long_is_not_repeated_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(snapshots.time, "monotonic", lambda: now[0])
+
+    class SlowGallery(FaissGallery):
+        def save(self, path: Path, change: int) -> None:
+            now[0] += 2.0
+
+    kept = Snapshots(SlowGallery(4), tmp_path / "index", "a", True)
+    kept.changed(1000)
+    assert kept.due()
+    kept.save()
+    kept.changed(1000)
+    assert not kept.due()
+    now[0] += 37.0
+    assert not kept.due()
+    now[0] += 1.0
+    assert kept.due(), "saving took a twentieth of the time"
+    kept.close()
 
 
 def test_a_snapshot_that_cannot_be_written_stops_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
