@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -56,7 +57,7 @@ def served(settings: Settings, core: int | None = None) -> Iterator[Served]:
     Raises ``ConfigurationError`` where it does not start.
     """
     spawning = multiprocessing.get_context("spawn")
-    ours, theirs = spawning.Pipe(duplex=False)
+    ours, theirs = spawning.Pipe()
     process = spawning.Process(target=_serve, args=(settings, theirs), name="frontalis-served", daemon=True)
     with _kept_to(core):
         process.start()
@@ -87,10 +88,18 @@ class _Telling(uvicorn.Server):
 
 
 def _serve(settings: Settings, tell: Any) -> None:
+    """Until asked to stop, or until whoever measures is gone, however they went."""
     logs.configure(settings.log_level)
     app = create_app(settings)
     server = _Telling(configured(settings, app), tell)
     app.state.leaving = lambda: server.should_exit
+
+    def outlive_nobody() -> None:
+        with suppress(EOFError, OSError):
+            tell.recv()
+        server.should_exit = True
+
+    threading.Thread(target=outlive_nobody, daemon=True).start()
     server.run()
 
 
