@@ -67,7 +67,8 @@ class CodePublic(Public):
 
 class VisitPublic(Public):
     """``decision`` is match for a visit; attempts that matched nobody are kept beside them, without a person.
-    ``score`` is a cosine (null without a face), ``frames`` how many counted."""
+    ``score`` is a cosine (null without a face), ``frames`` how many counted. ``presented_as``: whether the pictures
+    looked real, like a print or like a screen (replay); null where that is not checked. It has no say in the score."""
 
     visit_id: str
     decision: Decision
@@ -77,6 +78,7 @@ class VisitPublic(Public):
     score: float | None
     threshold: float | None
     frames: int
+    presented_as: Kind | None
     created_at: datetime
     checked_in_at: datetime | None
     checked_out_at: datetime | None

@@ -1,4 +1,5 @@
-"""Bring every vector under the present key: after the first key was made, and after another took its place.
+"""Bring every vector, and every secret of a webhook, under the present key: after the first was made, after another
+took its place.
 
 Each batch is one transaction, and rows that are done are known by their envelope: interrupted, it goes on where it
 stopped. The service may run meanwhile, if it has both keys.
@@ -19,14 +20,14 @@ from app.service.callers import SYSTEM
 from app.store import audit
 from app.store.database import Database
 from app.store.models import Base
-from app.store.vectors import Owned, Vector, keyring_of, owned_by
+from app.store.vectors import Secret, Vector, keyring_of, owned_by
 
 BATCH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """``behind``: vectors that are plain, or under another key than the active one."""
+    """``vectors``, secrets among them; ``behind``: those that are plain, or under another key than the active one."""
 
     vectors: int
     behind: int
@@ -72,13 +73,14 @@ def rotate_seals(database: Database, progress: Callable[[int], object] = lambda 
 
 
 def _seal(session: Session, table: Table, numbers: list[int]) -> None:
-    columns = _vectors_of(table)
-    owners = [table.c[name] for name in ("collection_id", "subject_id")]
+    columns = _sealed_columns(table)
+    owners = [table.c[name] for name in ("collection_id", "subject_id") if name in table.c]
     rows = session.execute(select(table.c.id, *owners, *columns).where(table.c.id.in_(numbers)).with_for_update())
     values = []
-    for number, collection, subject, *held in rows:
+    for number, *told in rows:
+        whose, held = told[: len(owners)], told[len(owners) :]
         # Opened by the column's type, or plain; an owner that it was sealed for is not forgotten.
-        fresh = [one if one is None or isinstance(one, Owned) else owned_by(one, collection, subject) for one in held]
+        fresh = [owned_by(one, *whose) if type(one) is bytes else one for one in held]
         values.append({"row": number, **{f"new_{c.name}": one for c, one in zip(columns, fresh, strict=True)}})
     statement = update(table).where(table.c.id == bindparam("row"))
     session.connection().execute(statement.values({c.name: bindparam(f"new_{c.name}") for c in columns}), values)
@@ -99,7 +101,7 @@ def _everything(database: Database, batch: int) -> Iterator[tuple[Table, list[tu
 
 def _rows_after(session: Session, table: Table, last: int, batch: int) -> list[tuple[int, list[bytes | None]]]:
     """The next rows: their numbers, and the first bytes of their vectors as they lie there."""
-    columns = _vectors_of(table)
+    columns = _sealed_columns(table)
     heads = [type_coerce(func.substr(column, 1, 64), LargeBinary) for column in columns]
     there = or_(*(column.is_not(None) for column in columns))
     query = select(table.c.id, *heads).where(table.c.id > last, there).order_by(table.c.id).limit(batch)
@@ -111,11 +113,11 @@ def _is_behind(found: list[bytes | None], ring: Keyring) -> bool:
 
 
 def _tables() -> list[Table]:
-    return [table for table in Base.metadata.sorted_tables if _vectors_of(table)]
+    return [table for table in Base.metadata.sorted_tables if _sealed_columns(table)]
 
 
-def _vectors_of(table: Table) -> list[Column[Any]]:
-    return [column for column in table.columns if isinstance(column.type, Vector)]
+def _sealed_columns(table: Table) -> list[Column[Any]]:
+    return [column for column in table.columns if isinstance(column.type, Vector | Secret)]
 
 
 def _ring(database: Database) -> Keyring:

@@ -12,7 +12,7 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from app.errors import Forbidden, KeyReused, RequestError, SubjectNotFound
-from app.face.presentation import Presentation
+from app.face.presentation import Kind, Presentation
 from app.service import matching, outbox
 from app.service.attendance import Direction, step
 from app.service.codes import digest_of
@@ -75,7 +75,8 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class VisitView:
-    """``subject_id`` and ``name`` are None where nobody matched."""
+    """``subject_id`` and ``name`` are None where nobody matched. ``presented_as``: what the pictures looked like, None
+    where that was not checked."""
 
     visit_id: str
     decision: Decision
@@ -85,6 +86,7 @@ class VisitView:
     score: float | None
     threshold: float | None
     frames: int
+    presented_as: Kind | None
     created_at: datetime
     checked_in_at: datetime | None
     checked_out_at: datetime | None
@@ -172,6 +174,7 @@ def _write(
         score=outcome.score if outcome is not None else None,
         threshold=outcome.limit.threshold if outcome is not None else None,
         frames=sum(1 for frame in probe.frames if frame.weight) if probe is not None else 0,
+        presented_as=probe.presentation.verdict if probe is not None and probe.presentation else None,
     )
     action: Action | None = None
     if fresh.decision == "match" and subject is not None:
@@ -212,6 +215,8 @@ def _attend(
         if last is not None and is_open:
             _end(session, last, moment)
         return _begun(session, fresh, subject, moment), "checked_in"
+    if last.presented_as in (None, "real"):
+        last.presented_as = fresh.presented_as or last.presented_as
     if taken == "check_out":
         _end(session, last, moment)
     elif taken == "resume":
@@ -285,6 +290,7 @@ def view(row: Visit) -> VisitView:
         row.score,
         row.threshold,
         row.frames,
+        row.presented_as,  # type: ignore[arg-type]
         row.created_at,
         row.checked_in_at,
         row.checked_out_at,

@@ -9,6 +9,7 @@ from sqlalchemy import JSON, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.store.models import Base, Collection, RowId, Utc, now
+from app.store.vectors import Secret
 
 
 class Event(Base):
@@ -39,7 +40,7 @@ class Webhook(Base):
     public_id: Mapped[str] = mapped_column(String(36), unique=True)
     collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"), index=True)
     url: Mapped[str] = mapped_column(String(2000))
-    secret: Mapped[str] = mapped_column(String(64))
+    secret: Mapped[str] = mapped_column("signing_secret", Secret("webhooks.signing_secret"), nullable=True)
     kinds: Mapped[list[str]] = mapped_column(JSON)
     enabled: Mapped[bool]
     created_at: Mapped[datetime] = mapped_column(Utc, default=now)

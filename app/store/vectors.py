@@ -1,4 +1,4 @@
-"""The column type of vectors: sealed on the way in, opened on the way out, wherever they are read and written."""
+"""The column types of vectors and secrets: sealed on the way in, opened on the way out, wherever they are read."""
 
 from __future__ import annotations
 
@@ -52,6 +52,33 @@ class Vector(TypeDecorator[bytes]):
         if ring is None:
             raise SealKeyMissing("The rows are sealed: set FRONTALIS_SEAL_KEY or FRONTALIS_SEAL_KEY_FILE")
         return Owned(*ring.open(value, self.place))
+
+
+class Secret(TypeDecorator[str]):
+    """A text that is a secret, for ``place`` (table and column). Sealed as a ``Vector`` is, plain without a keyring."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self.place = place
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        ring = keyring_of(dialect)
+        data = None if value is None else value.encode()
+        return data if data is None or ring is None else ring.seal(data, self.place)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        data = bytes(value)
+        if sealed_under(data) is None:
+            return data.decode()
+        ring = keyring_of(dialect)
+        if ring is None:
+            raise SealKeyMissing("The rows are sealed: set FRONTALIS_SEAL_KEY or FRONTALIS_SEAL_KEY_FILE")
+        return ring.open(data, self.place)[0].decode()
 
 
 def owned_by(data: bytes, collection: int, subject: int) -> Owned:

@@ -15,7 +15,8 @@ class Visit(Base):
     """One sign-in, or one attempt that matched nobody.
 
     ``subject_id`` is there where ``decision`` is ``match``. ``touched_at`` is the last check-in, check-out or
-    return: the re-entry window counts from it. ``probe`` is the raw embedding (float32, little endian, unit
+    return: the re-entry window counts from it. ``presented_as``: print, real or replay, where that was checked; an
+    attack at any of a visit's sign-ins stays. ``probe`` is the raw embedding (float32, little endian, unit
     length) that ``extractor`` made of the frames, kept for as long as the visit may be corrected.
     """
 
@@ -40,6 +41,7 @@ class Visit(Base):
     checked_out_at: Mapped[datetime | None] = mapped_column(Utc)
     touched_at: Mapped[datetime] = mapped_column(Utc, default=now)
     corrected_at: Mapped[datetime | None] = mapped_column(Utc)
+    presented_as: Mapped[str | None] = mapped_column(String(16))
     probe: Mapped[bytes | None] = mapped_column(Vector("visits.probe", owned=False))
     extractor: Mapped[str | None] = mapped_column(String(128))
     subject: Mapped[Subject | None] = relationship()

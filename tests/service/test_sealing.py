@@ -15,7 +15,7 @@ from sqlalchemy.exc import StatementError
 from app.errors import ConfigurationError, SealBroken, SealKeyMissing
 from app.face.faces import Face
 from app.seal import sealed_under
-from app.service import sealing
+from app.service import sealing, webhooks
 from app.service.doctor import examine
 from app.service.enrolment import Enrolment, enroll
 from app.service.house import opened
@@ -23,8 +23,10 @@ from app.service.parts import Parts
 from app.service.recognition import identify, verify_subject
 from app.service.reindexing import reindex
 from app.service.rows import rows
+from app.service.sealing import count_sealed, rotate_seals
 from app.settings import Settings
 from app.store.models import Template
+from app.store.outbox_models import Webhook
 from tests.doubles import FakeEngine, photo, picture
 
 ONE, TWO = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
@@ -77,6 +79,31 @@ def test_a_stolen_data_folder_gives_no_embedding(tmp_path: Path) -> None:
         assert list((folder / "index").glob("*.snapshot"))
         found = traces(folder, face(2).frontalized) + traces(folder, face(2).embedding)
         assert bool(found) is (key is None), found
+
+
+def test_a_stolen_database_signs_no_webhook(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "resolve", lambda url, private: url)
+
+    def raw() -> bytes:
+        with rows(settings(tmp_path, database_url, None)) as database, database.reading() as session:
+            return bytes(session.scalars(select(type_coerce(Webhook.secret, LargeBinary))).one())
+
+    def secret(key: str) -> str:
+        with rows(settings(tmp_path, database_url, key)) as database, database.reading() as session:
+            return session.scalars(select(Webhook)).one().secret
+
+    with opened(settings(tmp_path, database_url, None), FakeEngine()) as parts:
+        made = webhooks.add_webhook(parts, "default", "https://hooks.example.org/", []).secret
+    assert made is not None
+    assert raw() == made.encode()
+    for key in (ONE, f"{TWO},{ONE}"):
+        with rows(settings(tmp_path, database_url, key)) as database:
+            assert rotate_seals(database) == 1
+            assert count_sealed(database).behind == 0
+        assert made.encode() not in raw()
+    assert secret(TWO) == made
+    with pytest.raises(SealKeyMissing):
+        secret(ONE)
 
 
 def test_without_the_key_nobody_reads_and_the_service_says_why(tmp_path: Path, database_url: str) -> None:

@@ -58,6 +58,7 @@ _COLUMNS: Final = (
     "method",
     "score",
     "frames",
+    "presented_as",
     "created_at",
     "checked_in_at",
     "checked_out_at",
