@@ -13,7 +13,7 @@ from app.service.decision import Decision, Limit, standing
 from app.service.parts import Parts
 from app.service.probes import Probe
 from app.service.thresholds import limit_for_fmr, limit_for_fpir, raised
-from app.store import queries, visit_queries
+from app.store import visit_queries
 from app.store.models import Collection, Subject
 
 CANDIDATES = 5
@@ -32,7 +32,7 @@ class Outcome:
 
 def search(parts: Parts, session: Session, collection: Collection, probe: Probe) -> Outcome:
     """Whose face is it. Raises ``GalleryError``."""
-    limit = raised(parts, limit_for_fpir(parts, queries.count_subjects(session, collection.id)), *probe.faces)
+    limit = raised(parts, limit_for_fpir(parts, parts.sizes.subjects(session, collection)), *probe.faces)
     found = parts.index.search(collection.id, probe.vectors, CANDIDATES)
     candidates = {hit.subject for hits in found for hit in hits}
     return _judge(parts, session, candidates, probe, limit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from app.face.spectrum import Asked
 from app.face.thresholds import ThresholdTable
 from app.service.callers import SYSTEM, Caller
 from app.service.index import Index
+from app.service.sizes import Sizes
 from app.settings import Settings
 from app.store.database import Database
 from app.store.models import Collection
@@ -60,6 +61,7 @@ class Parts:
     index: Index
     caller: Caller = SYSTEM
     presentation: PresentationCheck | None = None
+    sizes: Sizes = field(default_factory=Sizes)
 
     def require_model(self, collection: Collection) -> None:
         """Vectors of two model ids never meet. Raises ``ModelMismatch``."""

@@ -113,7 +113,7 @@ def identify(
     started = time.perf_counter()
     with parts.database.reading() as session:
         row = queries.collection_named(session, collection)
-        subjects = queries.count_subjects(session, row.id)
+        subjects = parts.sizes.subjects(session, row)
         limit = limit_for_fpir(parts, subjects, fpir) if threshold is None else limit_at(parts, threshold, subjects)
         # One more than asked for the last margin, one a face because a subject may be taken by another face.
         probes = np.stack([face.frontalized for face in wanted])
