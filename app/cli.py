@@ -37,6 +37,7 @@ from app.gallery.bench_plot import draw
 from app.main import create_app
 from app.server import configured
 from app.service import doctor as checks
+from app.service.consents import Given
 from app.service.folder import Outcome, enroll_folder, people
 from app.service.house import opened
 from app.service.recognition import identify as identify_picture
@@ -102,6 +103,9 @@ def enroll(
     collection: Collection = "default",
     faces: Annotated[str, typer.Option(help="single, or largest: take the largest face of several.")] = "single",
     report: Annotated[Path | None, typer.Option(help="Write every file's outcome here, tab-separated.")] = None,
+    consent: Annotated[
+        int | None, typer.Option(min=1, help="The version of the consent text that all of them signed on paper.")
+    ] = None,
 ) -> None:
     """Enrol a folder of people. Interrupted, it goes on where it stopped: files already enrolled are skipped."""
     if faces not in ("single", "largest"):
@@ -110,7 +114,8 @@ def enroll(
     with reasons():
         found = people(folder)
         with opened(Settings()) as parts, _reported(report) as note:
-            outcomes = enroll_folder(parts, found, collection, which)
+            given = None if consent is None else Given(consent, "paper")
+            outcomes = enroll_folder(parts, found, collection, which, given)
             counts = _with_progress(outcomes, sum(map(len, found.values())), note)
     out.print(
         f"{len(found)} people: {counts['enrolled']} enrolled, {counts['known']} known before, "

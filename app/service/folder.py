@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from app.errors import AllRejected, RequestError
+from app.service.consents import Given
 from app.service.enrolment import Enrolment, enroll
 from app.service.parts import Parts
 from app.store import queries
@@ -43,16 +44,29 @@ def people(folder: Path) -> dict[str, list[Path]]:
 
 
 def enroll_folder(
-    parts: Parts, found: dict[str, list[Path]], collection: str, faces: Literal["single", "largest"]
+    parts: Parts,
+    found: dict[str, list[Path]],
+    collection: str,
+    faces: Literal["single", "largest"],
+    consent: Given | None = None,
 ) -> Iterator[Outcome]:
-    """Each file's outcome as soon as it is known. What was committed before a crash is ``known`` the next time."""
+    """Each file's outcome as soon as it is known. What was committed before a crash is ``known`` the next time.
+
+    ``consent`` is everybody's. Raises ``ConsentRequired``, ``ConsentOutdated``, ``ConsentTextNotFound`` at the first
+    who is enrolled without the right one.
+    """
     for subject_id, paths in found.items():
         for start in range(0, len(paths), BATCH):
-            yield from _batch(parts, subject_id, paths[start : start + BATCH], collection, faces)
+            yield from _batch(parts, subject_id, paths[start : start + BATCH], collection, faces, consent)
 
 
 def _batch(
-    parts: Parts, subject_id: str, paths: list[Path], collection: str, faces: Literal["single", "largest"]
+    parts: Parts,
+    subject_id: str,
+    paths: list[Path],
+    collection: str,
+    faces: Literal["single", "largest"],
+    consent: Given | None,
 ) -> Iterator[Outcome]:
     files = [path.read_bytes() for path in paths]
     digests = [hashlib.sha256(file).hexdigest() for file in files]
@@ -62,7 +76,7 @@ def _batch(
     yield from (Outcome(paths[place], subject_id, "known") for place in range(len(paths)) if place not in fresh)
     if not fresh:
         return
-    asked = Enrolment([files[place] for place in fresh], collection, subject_id, faces=faces)
+    asked = Enrolment([files[place] for place in fresh], collection, subject_id, faces=faces, consent=consent)
     refusals: dict[int, tuple[str, str]] = {}
     try:
         refusals = {one.index: (one.code, one.reason) for one in enroll(parts, asked).rejected}

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from app import cli_embeddings
 from app.cli import main
-from app.service import house
+from app.service import consents, house
+from app.service.door import change
 from app.service.recognition import identify
 from app.settings import Settings
 from app.store.migrate import head
@@ -58,6 +59,22 @@ def test_a_folder_is_enrolled_and_the_second_run_knows_it(data: Path, people: Pa
     second = run("enroll", people)
     assert second.exit_code == 0, second.output
     assert "3 people: 2 enrolled, 3 known before, 0 rejected" in second.stdout
+
+
+def test_a_folder_into_a_collection_that_wants_consent(data: Path, people: Path) -> None:
+    (people / "bob" / "broken.png").unlink()
+    with house.opened(Settings(), FakeEngine()) as parts:
+        consents.add_text(parts, "default", {"en": "I agree."})
+        change(parts, "default", {"consent_required": True})
+    for arguments, code in (((), "CONSENT_REQUIRED"), (("--consent", "2"), "CONSENT_OUTDATED")):
+        refused = run("enroll", people, *arguments)
+        assert refused.exit_code == 1
+        assert code in refused.stderr
+    done = run("enroll", people, "--consent", "1")
+    assert "2 people: 3 enrolled" in done.stdout
+    with house.opened(Settings(), FakeEngine()) as parts:
+        (given,) = consents.consents_of(parts, "default", "ada")
+    assert (given.version, given.how) == (1, "paper")
 
 
 def test_identify_says_who(data: Path, people: Path, tmp_path: Path) -> None:
