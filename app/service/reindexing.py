@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from app.service.parts import Parts
 from app.store import audit, queries
 from app.store.models import Collection, Template
 from app.store.vectors import checked, owned_by
+from app.store.visit_models import Impostor
 
 BATCH = 1000
 
@@ -47,25 +48,30 @@ def reindex(parts: Parts) -> Reindexed:
 
 
 def _bring(parts: Parts, session: Session, collection: Collection) -> int:
-    old = (Template.collection_id == collection.id) & (Template.model_id != parts.engine.model_id)
     if collection.model_id is not None:
         collection.model_id = parts.engine.model_id
     collection.change += 1
+    # Faces taken for somebody by mistake are compared as templates are, so they come along.
+    _frontalize(parts, session, collection, Impostor.__table__, {})  # type: ignore[arg-type]
+    return _frontalize(parts, session, collection, Template.__table__, {"change": collection.change})  # type: ignore[arg-type]
+
+
+def _frontalize(parts: Parts, session: Session, collection: Collection, table: Table, beside: dict[str, int]) -> int:
+    """Anew from the raw embeddings, for each row of the collection that another model made."""
+    own, engine = table.c, parts.engine
+    old = (own.collection_id == collection.id) & (own.extractor == engine.extractor) & (own.model_id != engine.model_id)
     changed = 0
     # Rows already brought no longer match, so each batch is the next one.
-    columns = (Template.id, Template.subject_id, Template.embedding)
-    while rows := session.execute(select(*columns).where(old).limit(BATCH)).all():
+    while rows := session.execute(select(own.id, own.subject_id, own.embedding).where(old).limit(BATCH)).all():
         raw = np.stack([np.frombuffer(checked(row.embedding, collection.id, row.subject_id), "<f4") for row in rows])
-        frontal = parts.engine.frontalize(raw).astype("<f4")
+        frontal = engine.frontalize(raw).astype("<f4")
         values = [
             {"row": row.id, "vector": owned_by(vector.tobytes(), collection.id, row.subject_id)}
             for row, vector in zip(rows, frontal, strict=True)
         ]
+        statement = update(table).where(own.id == bindparam("row"))
         session.connection().execute(
-            update(Template.__table__)  # type: ignore[arg-type]
-            .where(Template.__table__.c.id == bindparam("row"))
-            .values(frontalized=bindparam("vector"), model_id=parts.engine.model_id, change=collection.change),
-            values,
+            statement.values(frontalized=bindparam("vector"), model_id=engine.model_id, **beside), values
         )
         changed += len(rows)
     return changed

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
 from app.api.routers import visits as router
+from app.main import create_app
 from app.service import visits
-from tests.doubles import photo
+from app.service.house import opened
+from app.service.reindexing import reindex
+from app.settings import Settings
+from tests.doubles import FakeEngine, photo
 
 T0 = datetime(2026, 3, 29, 8, 0, tzinfo=UTC)
 
@@ -339,6 +344,20 @@ def test_a_covered_face_is_held_against_the_same_threshold_as_in_identify(door: 
     assert signed(door, bare)["threshold"] == pytest.approx(asked["threshold"] - asked["raised"])
     asked = door.post("/verify", files=files, data={"subject_id": "ada"}).json()["threshold"]
     assert signed(door, covered, subject_id="ada")["threshold"] == pytest.approx(asked["threshold"])
+
+
+def test_a_correction_outlives_another_frontalizer(tmp_path: Path, database_url: str) -> None:
+    settings = Settings(data_dir=tmp_path, database_url=database_url, threads=1, log_level="error")
+    eve = photo(1, spread=90)
+    with TestClient(create_app(settings, FakeEngine()), base_url="http://127.0.0.1") as client:
+        client.post("/enroll", files={"images": photo(1)}, data={"subject_id": "ada"})
+        visit = signed(client, eve)["visit_id"]
+        assert client.post(f"/visits/{visit}/correct", json={}).json()["impostor"] is True
+    with opened(settings, FakeEngine("fake-2", turn=5)) as parts:
+        assert reindex(parts).changed == 1
+    with TestClient(create_app(settings, FakeEngine("fake-2", turn=5)), base_url="http://127.0.0.1") as client:
+        assert signed(client, eve)["decision"] == "no_match"
+        assert signed(client, photo(1))["subject_id"] == "ada"
 
 
 def test_it_was_somebody_else(door: TestClient) -> None:
