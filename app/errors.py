@@ -193,6 +193,18 @@ class TemplateNotFound(NotFound):
     code, title = "TEMPLATE_NOT_FOUND", "The subject has no such template"
 
 
+class PictureNotKept(NotFound):
+    code, title = "PICTURE_NOT_KEPT", "No picture of this template is kept"
+
+
+class NotSealed(RequestError):
+    code, status, title = (
+        "NOT_SEALED",
+        409,
+        "Pictures are kept only where there is a key to seal them: FRONTALIS_SEAL_KEY",
+    )
+
+
 class CollectionNotFound(NotFound):
     code, title = "COLLECTION_NOT_FOUND", "There is no such collection"
 

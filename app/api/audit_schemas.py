@@ -23,3 +23,13 @@ class ActPublic(Public):
 class ActPagePublic(Public):
     acts: list[ActPublic]
     next_cursor: str | None
+
+
+class VerdictPublic(Public):
+    """``broken`` null: all ``acts`` hold, and the chain ends with ``digest``. Else the number of the first that does
+    not, and why."""
+
+    acts: int
+    digest: str
+    broken: int | None
+    reason: str

@@ -336,6 +336,7 @@ class TemplatePublic(FacePublic):
     model_id: str
     detector: str
     captured_at: datetime | None
+    picture: bool
     created_at: datetime
 
 

@@ -32,3 +32,9 @@ def list_acts(
             ActView(row.number, row.at, row.who, row.act, row.collection, row.ids, row.digest)
             for row in audit.acts_before(session, before, limit, act, collection)
         ]
+
+
+def verify_acts(database: Database, expected: str | None = None) -> audit.Verdict:
+    """Whether no act was altered, removed or inserted (``audit.verify``). Raises ``StoreError``."""
+    with database.reading() as session:
+        return audit.verify(session, expected)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.errors import MethodRefused
+from app.service import portraits
 from app.service.parts import Parts
 from app.store import audit, queries, visit_queries
 from app.store.models import Collection
@@ -60,6 +61,11 @@ class Door(BaseModel):
     retention_days: int | None = Field(
         default=None, ge=1, le=3650, description="Subjects are erased so many days after their last visit."
     )
+    keep_pictures: bool = Field(
+        default=False,
+        description="Keep the part of an enrolled picture that shows the face, sealed; needs a sealing key. "
+        "Turned off, those that are there go.",
+    )
     correction_hours: int = Field(
         default=24, ge=0, le=720, description="So long a visit keeps the vector of its face, to be corrected with."
     )
@@ -88,11 +94,15 @@ def show_door(parts: Parts, collection: str) -> DoorView:
 
 
 def change(parts: Parts, collection: str, changes: dict[str, Any]) -> DoorView:
-    """Replace the rules named in ``changes``. Raises ``CollectionNotFound``."""
+    """Replace the rules named in ``changes``. Raises ``CollectionNotFound``, ``NotSealed``."""
+    if changes.get("keep_pictures"):
+        portraits.require_keys(parts)
     with parts.database.writing() as session:
         row = queries.collection_named(session, collection, lock=True)
         door = Door.model_validate({**(row.door or {}), **changes})
         row.door = door.model_dump(mode="json", exclude_defaults=True)
+        if not door.keep_pictures:
+            portraits.forget(session, row)
         audit.record(session, parts.caller.key_id, "door.changed", collection, rules=sorted(changes))
         return DoorView(collection, door)
 

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from app.errors import AllRejected, DuplicateSubject, FaceError, OtherFace, PictureError, TooManyTemplates
 from app.face.faces import Face
 from app.face.spectrum import Asked
-from app.service import consents, years
+from app.service import consents, portraits, years
 from app.service.consents import Given
+from app.service.door import door_of
 from app.service.hints import Hint, hint_for
 from app.service.one_person import others
 from app.service.parts import Parts
@@ -95,7 +96,7 @@ def enroll(parts: Parts, asked: Enrolment, also: Callable[[Session, Subject], No
 
     Raises ``CollectionNotFound``, ``ModelMismatch``, ``ConsentRequired``, ``ConsentTextNotFound``,
     ``ConsentOutdated``, ``AllRejected`` (with each reason), ``DuplicateSubject``, ``TooManyTemplates``,
-    ``AttributeUnavailable``: nothing was written. Raises ``GalleryError`` with ``written``
+    ``AttributeUnavailable``, ``NotSealed``: nothing was written. Raises ``GalleryError`` with ``written``
     true when it was. ``captured_at`` in the future is a ``RequestError``; see ``SpectrumUnavailable`` too.
     """
     years.require_past(asked.captured_at)
@@ -119,6 +120,10 @@ def enroll(parts: Parts, asked: Enrolment, also: Callable[[Session, Subject], No
         rows = [_row(parts, collection, subject, asked, one) for one in candidates]
         change.session.add_all(rows)
         change.session.flush()
+        if door_of(collection).keep_pictures:
+            portraits.require_keys(parts)
+            for row, one in zip(rows, candidates, strict=True):
+                portraits.keep(parts, change.session, row, asked.images[one.index], one.face)
         change.add(
             queries.Vectors(
                 collection.id,

@@ -20,6 +20,7 @@ from app.store.erasure_models import Receipt
 from app.store.ids import uuid7
 from app.store.models import Collection, Subject, Template, now
 from app.store.outbox_models import Event
+from app.store.picture_models import KeptPicture
 from app.store.secret import data_secret
 from app.store.visit_models import Impostor, SubjectCode, Visit
 
@@ -117,6 +118,7 @@ def _left(parts: Parts, session: Session, receipt: Receipt) -> list[str]:
 def _counts(session: Session, subject: int) -> dict[str, int]:
     tables: dict[str, ColumnElement[bool]] = {
         "templates": Template.subject_id == subject,
+        "pictures": KeptPicture.template_id.in_(select(Template.id).where(Template.subject_id == subject)),
         "visits": Visit.subject_id == subject,
         "consents": Consent.subject_id == subject,
         "codes": SubjectCode.subject_id == subject,

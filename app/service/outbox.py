@@ -18,6 +18,7 @@ Kind = Literal[
     "visit.review",
     "visit.corrected",
     "subject.registered",
+    "subject.merged",
     "subject.erased",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -1,5 +1,5 @@
-"""Bring every vector, and every secret of a webhook, under the present key: after the first was made, after another
-took its place.
+"""Bring every vector, kept picture and secret of a webhook under the present key: after the first was made, after
+another took its place.
 
 Each batch is one transaction, and rows that are done are known by their envelope: interrupted, it goes on where it
 stopped. The service may run meanwhile, if it has both keys.
@@ -20,14 +20,15 @@ from app.service.callers import SYSTEM
 from app.store import audit
 from app.store.database import Database
 from app.store.models import Base
-from app.store.vectors import Secret, Vector, keyring_of, owned_by
+from app.store.vectors import SealedFile, Secret, Vector, keyring_of, owned_by
 
 BATCH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """``vectors``, secrets among them; ``behind``: those that are plain, or under another key than the active one."""
+    """``vectors``, with secrets and pictures; ``behind``: those that are plain, or under another key than the active
+    one."""
 
     vectors: int
     behind: int
@@ -117,7 +118,7 @@ def _tables() -> list[Table]:
 
 
 def _sealed_columns(table: Table) -> list[Column[Any]]:
-    return [column for column in table.columns if isinstance(column.type, Vector | Secret)]
+    return [column for column in table.columns if isinstance(column.type, Vector | Secret | SealedFile)]
 
 
 def _ring(database: Database) -> Keyring:

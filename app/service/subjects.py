@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app.service import portraits
 from app.service.parts import Parts
 from app.store import audit, ledger, queries
 from app.store.models import Subject, Template
@@ -13,7 +14,7 @@ from app.store.models import Subject, Template
 
 @dataclass(frozen=True, slots=True)
 class TemplateView:
-    """A template without its vectors."""
+    """A template without its vectors. ``picture``: one is kept."""
 
     template_id: str
     pose: dict[str, float]
@@ -25,6 +26,7 @@ class TemplateView:
     detector: str
     spectrum: str
     captured_at: datetime | None
+    picture: bool
     created_at: datetime
 
 
@@ -51,7 +53,8 @@ def show_subject(parts: Parts, collection: str, subject_id: str) -> tuple[Subjec
     """Raises ``CollectionNotFound``, ``SubjectNotFound``."""
     with parts.database.reading() as session:
         row = queries.subject_of(session, queries.collection_named(session, collection).id, subject_id)
-        templates = [_template(one) for one in queries.vectors_of(session, row.id)]
+        kept = portraits.kept_of(session, row.id)
+        templates = [_template(one, kept) for one in queries.vectors_of(session, row.id)]
         return _subject(row, len(templates)), templates
 
 
@@ -87,7 +90,7 @@ def show_template(parts: Parts, collection: str, subject_id: str, template_id: s
     """Raises ``CollectionNotFound``, ``SubjectNotFound``, ``TemplateNotFound``."""
     with parts.database.reading() as session:
         subject = queries.subject_of(session, queries.collection_named(session, collection).id, subject_id)
-        return _template(queries.template_of(session, subject, template_id))
+        return _template(queries.template_of(session, subject, template_id), portraits.kept_of(session, subject.id))
 
 
 def delete_template(parts: Parts, collection: str, subject_id: str, template_id: str) -> None:
@@ -109,7 +112,7 @@ def _subject(row: Subject, templates: int) -> SubjectView:
     return SubjectView(row.public_id, row.name, row.details, templates, row.created_at, row.updated_at)
 
 
-def _template(row: Template) -> TemplateView:
+def _template(row: Template, kept: set[int]) -> TemplateView:
     return TemplateView(
         row.public_id,
         row.pose,
@@ -121,5 +124,6 @@ def _template(row: Template) -> TemplateView:
         row.detector,
         row.spectrum,
         row.captured_at,
+        row.id in kept,
         row.created_at,
     )

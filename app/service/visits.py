@@ -37,7 +37,8 @@ _ACTIONS: dict[str, Action] = {
 @dataclass(frozen=True, slots=True, eq=False)
 class SignIn:
     """What is asked. With ``images`` (frames of one person) the face decides: among all (``method`` face), or
-    whether it is the one of ``subject_id`` or ``code`` (verify). Without, ``method`` is code, list or staff.
+    whether it is the one of ``subject_id`` or ``code`` (verify; there a code may be an id, as a visitor types it).
+    Without, ``method`` is code, list or staff.
 
     ``key``: the same request under the same key is answered as the first time and does nothing again.
     """
@@ -199,6 +200,9 @@ def _named(parts: Parts, session: Session, collection: Collection, asked: SignIn
     if asked.code is None:
         return None
     subject = visit_queries.subject_with_code(session, collection.id, digest_of(parts, asked.code))
+    if subject is None and asked.images:
+        # An id is no secret, so it signs nobody in; but the face that comes with it is compared.
+        subject = queries.find_subject(session, collection.id, asked.code)
     if subject is None:
         raise SubjectNotFound("No subject has this code")
     return subject

@@ -6,4 +6,6 @@ from app.store import erasure_models as erasure_models
 from app.store import key_models as key_models
 from app.store import models as models
 from app.store import outbox_models as outbox_models
+from app.store import picture_models as picture_models
+from app.store import stranger_models as stranger_models
 from app.store import visit_models as visit_models

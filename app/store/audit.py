@@ -52,12 +52,13 @@ def record(session: Session, who: str, act: str, collection: str | None = None, 
 def acts_before(
     session: Session, number: int | None, limit: int, act: str | None = None, collection: str | None = None
 ) -> Sequence[Act]:
-    """The latest acts first, below ``number`` where one is given: all, or those of one kind or one collection."""
+    """The latest acts first, below ``number`` where one is given: all, or those of one kind (``subject.erased``), one
+    group of kinds (``subject``), one collection."""
     query = select(Act).order_by(Act.number.desc()).limit(limit)
     if number is not None:
         query = query.where(Act.number < number)
     if act is not None:
-        query = query.where(Act.act == act)
+        query = query.where(Act.act == act if "." in act else Act.act.startswith(act + ".", autoescape=True))
     if collection is not None:
         query = query.where(Act.collection == collection)
     return session.scalars(query).all()

@@ -1,4 +1,4 @@
-"""The column types of vectors and secrets: sealed on the way in, opened on the way out, wherever they are read."""
+"""The column types of vectors, secrets and pictures: sealed on the way in, opened on the way out, wherever read."""
 
 from __future__ import annotations
 
@@ -48,10 +48,7 @@ class Vector(TypeDecorator[bytes]):
     def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
         if value is None or sealed_under(value) is None:
             return value
-        ring = keyring_of(dialect)
-        if ring is None:
-            raise SealKeyMissing("The rows are sealed: set FRONTALIS_SEAL_KEY or FRONTALIS_SEAL_KEY_FILE")
-        return Owned(*ring.open(value, self.place))
+        return Owned(*_ring(dialect).open(value, self.place))
 
 
 class Secret(TypeDecorator[str]):
@@ -75,10 +72,28 @@ class Secret(TypeDecorator[str]):
         data = bytes(value)
         if sealed_under(data) is None:
             return data.decode()
-        ring = keyring_of(dialect)
-        if ring is None:
-            raise SealKeyMissing("The rows are sealed: set FRONTALIS_SEAL_KEY or FRONTALIS_SEAL_KEY_FILE")
-        return ring.open(data, self.place)[0].decode()
+        return _ring(dialect).open(data, self.place)[0].decode()
+
+
+class SealedFile(TypeDecorator[bytes]):
+    """A file of somebody's (``Owned``), for ``place`` (table and column). Without a keyring it is refused."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self.place = place
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> bytes | None:
+        if value is None:
+            return None
+        if not isinstance(value, Owned):
+            raise TypeError(f"A file of {self.place} is written with its owner")
+        return _ring(dialect).seal(bytes(value), self.place, value.owner)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
+        return None if value is None else Owned(*_ring(dialect).open(bytes(value), self.place))
 
 
 def owned_by(data: bytes, collection: int, subject: int) -> Owned:
@@ -101,3 +116,10 @@ def keyring_of(dialect: Dialect) -> Keyring | None:
 def use_keyring(dialect: Dialect, ring: Keyring | None) -> None:
     """A dialect belongs to one database, and is all of it that a column type is shown."""
     setattr(dialect, _ON_DIALECT, ring)
+
+
+def _ring(dialect: Dialect) -> Keyring:
+    ring = keyring_of(dialect)
+    if ring is None:
+        raise SealKeyMissing("The rows are sealed: set FRONTALIS_SEAL_KEY or FRONTALIS_SEAL_KEY_FILE")
+    return ring

@@ -93,8 +93,9 @@ function messageOf(text) {
 }
 
 /** A file that needs the key to be read, as a blob. */
-export async function download(template, query) {
-  const response = await answered(() => fetch(`${template}?${new URLSearchParams(query)}`, requestOf("GET")));
+export async function fetched(template, { path = {}, query = {} } = {}) {
+  const address = template.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(path[name]));
+  const response = await answered(() => fetch(`${address}?${new URLSearchParams(query)}`, requestOf("GET")));
   if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
   return response.blob();
 }

@@ -37,10 +37,19 @@ def visitor(image: NDArray[np.uint8], side: int = 330) -> NDArray[np.uint8]:
 
 
 def close_up(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The photograph is all that the camera sees, uint8 [480, 640, 3]."""
-    image = _scaled(image, max(WIDTH / image.shape[1], HEIGHT / image.shape[0]))
-    top, left = (image.shape[0] - HEIGHT) // 2, (image.shape[1] - WIDTH) // 2
-    return image[top : top + HEIGHT, left : left + WIDTH]
+    """An upright photograph as high as all that the camera sees, uint8 [480, 640, 3]: no edge of it shows, its own
+    background goes on out of focus."""
+    wide = _scaled(image, max(WIDTH / image.shape[1], HEIGHT / image.shape[0]))
+    top, left = (wide.shape[0] - HEIGHT) // 2, (wide.shape[1] - WIDTH) // 2
+    scene = cv2.GaussianBlur(wide[top : top + HEIGHT, left : left + WIDTH], (0, 0), 25)
+    image = _scaled(image, HEIGHT / image.shape[0])[:, :WIDTH]
+    width = image.shape[1]
+    left, soft = (WIDTH - width) // 2, width // 8
+    share = np.zeros((HEIGHT, width, 1), np.float32)
+    share[:, soft:-soft] = 1
+    share = cv2.GaussianBlur(share, (0, 0), soft / 2)[..., None]
+    scene[:, left : left + width] = share * image + (1 - share) * scene[:, left : left + width]
+    return np.asarray(scene, np.uint8)
 
 
 def printed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

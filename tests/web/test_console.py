@@ -185,9 +185,43 @@ def test_a_subject_is_opened_renamed_given_a_code_and_deleted(page: Any) -> None
     card.get_by_role("alert").get_by_text("no such subject").first.wait_for()
     panel.get_by_label("Subject id").fill("ada")
     panel.get_by_role("button", name="Open", exact=True).click()
-    card.get_by_role("button", name="Delete Ada").click()
-    confirm(page, "Delete")
+    card.get_by_role("button", name="Erase Ada").click()
+    confirm(page, "Erase")
     panel.locator("#subjects-list").get_by_text("Nobody is enrolled yet.").wait_for()
+    assert "templates 1" in card.locator(".note.good").inner_text()
+    (erased,) = page.request.get("/audit?act=subject.erased").json()["acts"]
+    assert erased["ids"]["receipt"] == card.locator(".secret").inner_text()
+
+
+def test_consent_is_withdrawn(page: Any) -> None:
+    page.request.post("/consent/texts", data={"texts": {"en": "We measure faces."}})
+    enrol(page, "Ada", 1, subject_id="ada", consent_version="1")
+    panel = console(page, "Subjects")
+    panel.get_by_role("button", name="Open Ada").click()
+    panel.get_by_role("button", name="Withdraw consent of Ada").click()
+    confirm(page, "Erase")
+    panel.locator("#subjects-list").get_by_text("Nobody is enrolled yet.").wait_for()
+    (erased,) = page.request.get("/audit?act=subject.erased").json()["acts"]
+    assert erased["ids"]["reason"] == "withdrawn"
+
+
+def test_the_audit_log_is_shown_and_checked(page: Any) -> None:
+    for at in range(3):
+        enrol(page, HOSTILE, 3 * at, subject_id=f"p{at}")
+    page.request.post("/collections", data={"name": "fair"})
+    panel = console(page, "Audit")
+    rows = panel.locator("tbody tr")
+    panel.get_by_text("collection.created").wait_for()
+    assert rows.count() == 4
+    assert "this machine, without a key" in rows.first.inner_text()
+    panel.get_by_label("Show").select_option("subject")
+    panel.get_by_text("collection.created").wait_for(state="detached")
+    assert rows.count() == 3
+    assert "subject p2" in rows.first.inner_text()
+    panel.get_by_role("button", name="Check the whole log").click()
+    panel.get_by_text("Whole: 4 acts").wait_for()
+    digest = page.request.get("/audit").json()["acts"][0]["digest"]
+    assert panel.locator(".secret").inner_text() == digest
 
 
 def folder(root: Path, **people: list[bytes]) -> Path:
@@ -214,13 +248,17 @@ def test_a_folder_is_enrolled_with_progress_and_duplicates_are_resolved(page: An
     assert panel.locator("progress").evaluate("bar => bar.value === bar.max")
 
     panel.locator("[data-pair='twin ada']").get_by_role("button", name="One person").click()
+    confirm(page, "Merge them")
     panel.locator("[data-pair='twin ada']").wait_for(state="detached")
+    panel.locator("[data-pair='again ada']").wait_for()
     left = {one["subject_id"]: one["templates"] for one in page.request.get("/subjects").json()["subjects"]}
     assert left["ada"] == 2
     assert "twin" not in left
-    for pair in panel.locator("[data-pair]").all():
-        pair.get_by_role("button", name="Two people").click()
-    panel.locator("#duplicates").get_by_text("None.").wait_for()
+    panel.locator("[data-pair='again ada']").get_by_role("button", name="Two people").click()
+    panel.locator("#duplicates-said").get_by_text("None.").wait_for()
+    page.reload()
+    page.get_by_role("tab", name="Enrol").click()
+    panel.locator("#duplicates-said").get_by_text("None.").wait_for()
     assert page.request.get("/subjects/again").status == 200
 
 
@@ -235,9 +273,23 @@ def test_scores_of_the_last_days_and_the_visits_as_a_file(page: Any) -> None:
     assert "threshold" in panel.get_by_role("img").get_attribute("aria-label")
     told = panel.locator(".legend").inner_text().split("\n")
     assert [one.rsplit(" ", 1)[1] for one in told] == ["1", "0", "1"]
+
+    rows = panel.locator("#visits-list tbody tr")
+    rows.filter(has_text=HOSTILE).wait_for()
+    assert rows.count() == 2
+    panel.get_by_label("Outcome").select_option("no_match")
+    rows.filter(has_text=HOSTILE).wait_for(state="detached")
+    assert "nobody" in rows.first.inner_text()
+    panel.get_by_label("Outcome").select_option("match")
+    rows.filter(has_text=HOSTILE).wait_for()
     with page.expect_download() as saved:
         panel.get_by_role("button", name="Visits as CSV").click()
-    assert HOSTILE in Path(saved.value.path()).read_text("utf-8")
+    table = Path(saved.value.path()).read_text("utf-8")
+    assert HOSTILE in table
+    assert "no_match" not in table, "as filtered"
+    rows.get_by_role("button", name=f"Not them {HOSTILE}").click()
+    page.locator("#wrong").get_by_role("button", name="Correct it").click()
+    rows.filter(has_text=HOSTILE).wait_for(state="detached")
 
 
 def test_rules_of_the_door_retention_and_consent(page: Any) -> None:

@@ -29,6 +29,7 @@ pytestmark = [
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 VISITOR, STRANGER = "subjects/cfp-056", "strangers/cfp-009"
+SHOWN = "subjects/cfp-082"  # somebody whose photograph fills the view as a person does who stands there
 TURNED = "frontal-03.jpg"  # 16 degrees to their left; its mirror image stands for the other side
 ASKS = "--use-fake-ui-for-media-stream"  # the flag that answers yes for the visitor
 
@@ -186,7 +187,7 @@ def test_a_camera_that_is_refused_leaves_the_other_ways(
 
 
 def test_a_print_is_refused_where_a_model_tells_it(browser: Any, film: Film, photos: Path, tmp_path: Path) -> None:
-    """One photograph, on a sheet and as all that the camera sees. The model tells many prints, and not all."""
+    """One photograph, on a sheet and as near as a visitor stands. The model tells many prints, and not all."""
     model = os.environ.get("FRONTALIS_PRESENTATION_MODEL")
     if not model:
         pytest.skip("no presentation-attack model: set FRONTALIS_PRESENTATION_MODEL")
@@ -194,10 +195,10 @@ def test_a_print_is_refused_where_a_model_tells_it(browser: Any, film: Film, pho
     settings = Settings(
         data_dir=tmp_path, threads=1, log_level="error", presentation="refuse", presentation_model=Path(model)
     )
-    shown = photograph(photos / VISITOR / "frontal-01.jpg")
+    shown = photograph(photos / SHOWN / "frontal-01.jpg")
     with served(create_app(settings)) as address:
         page, wrong = _kiosk(browser, address)
-        files = {"name": "Ada", "images": photos / VISITOR / "frontal-02.jpg"}
+        files = {"name": "Ada", "images": photos / SHOWN / "frontal-02.jpg"}
         assert page.request.post("/enroll", multipart=files).status == 201
         film.show(printed(shown))
         _sign_in(page)

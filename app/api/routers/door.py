@@ -43,7 +43,7 @@ async def list_names(
     "/collections/{name}",
     summary="Change a collection's rules",
     openapi_extra=documented(CollectionUpdate, multipart=False, example={"door": {"reentry_seconds": 300}}),
-    responses=problems(*_KNOWN, errors.BodyTooLarge, errors.UnsupportedMediaType),
+    responses=problems(*_KNOWN, errors.NotSealed, errors.BodyTooLarge, errors.UnsupportedMediaType),
 )
 async def change_collection(
     name: Annotated[Id, Path()],

@@ -65,6 +65,7 @@ def _body(schema: Any, **example: Any) -> dict[str, Any]:
         errors.ConsentRequired,
         errors.ConsentOutdated,
         errors.ConsentTextNotFound,
+        errors.NotSealed,
     ),
 )
 async def enroll(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app import errors
 from app.api import cursors, views
@@ -13,7 +13,7 @@ from app.api.bodies import documented, json_only
 from app.api.dependencies import RunningNow
 from app.api.problems import problems
 from app.api.schemas import Id, SubjectDetailPublic, SubjectPagePublic, SubjectPublic, SubjectUpdate, TemplatePublic
-from app.service import subjects
+from app.service import portraits, subjects
 
 router = APIRouter(prefix="/subjects", tags=["subjects"])
 
@@ -95,6 +95,23 @@ async def show_template(
     """Without its vectors."""
     found = await running.pool.run(subjects.show_template, running.parts, collection, subject_id, template_id)
     return views.template(found)
+
+
+@router.get(
+    "/{subject_id}/templates/{template_id}/picture",
+    summary="The picture of a template",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
+        **problems(*_KNOWN, errors.TemplateNotFound, errors.PictureNotKept),
+    },
+)
+async def show_picture(
+    subject_id: SubjectId, template_id: TemplateId, running: RunningNow, collection: InCollection
+) -> Response:
+    """Where the collection keeps them: a JPEG of the face."""
+    found = await running.pool.run(portraits.show, running.parts, collection, subject_id, template_id)
+    return Response(found, media_type="image/jpeg")
 
 
 @router.delete(

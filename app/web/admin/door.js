@@ -34,6 +34,7 @@ export function doorPanel(picked) {
       el("label", { class: "field" }, "What starts a search", el("select", { name: "trigger" }, ...triggers)),
       ...numbers,
       el("label", { class: "check" }, el("input", { type: "checkbox", name: "consent_required", checked: now.consent_required }), "Nobody is enrolled without consent"),
+      el("label", { class: "check" }, el("input", { type: "checkbox", name: "keep_pictures", checked: now.keep_pictures }), "Keep the pictures of who is enrolled, sealed (turned off, they are deleted)"),
       el("label", { class: "field" }, "What is asked of who registers", el("textarea", { name: "fields", rows: 4, spellcheck: "false", placeholder: "company: Company (text)\nmeal*: Meal (choice, Vegetarian, Anything)" }, fields)),
       el("p", { class: "soft" }, "A line each: name, * if required, the label, and in brackets text, email, phone, number, date, checkbox, or choice with its options."),
     );
@@ -51,7 +52,7 @@ export function doorPanel(picked) {
     const form = new FormData(event.target);
     const numbers = NUMBERS.map(([name]) => [name, form.get(name) === "" ? null : Number(form.get(name))]);
     const done = await attempt(byId("door-said"), "Saving", () => {
-      const rule = { methods: form.getAll("methods"), trigger: form.get("trigger"), consent_required: form.has("consent_required"), fields: fieldsOf(form.get("fields")) };
+      const rule = { methods: form.getAll("methods"), trigger: form.get("trigger"), consent_required: form.has("consent_required"), keep_pictures: form.has("keep_pictures"), fields: fieldsOf(form.get("fields")) };
       return changeDoor(picked(), { ...rule, ...Object.fromEntries(numbers.filter(([name, value]) => value !== null || name === "retention_days")) });
     });
     if (!done) return;

@@ -1,9 +1,8 @@
-// Enrolment by folder: one request a person, progress, refusals, and duplicates to resolve.
+// Enrolment by folder: one request a person, progress, refusals.
 
 import { byId, el } from "../dom.js";
-import { advice, count, score, sentence } from "../words.js";
-import { consentTexts, deleteSubject, enroll } from "./service.js";
-import { button, buttons } from "./table.js";
+import { advice, count, sentence } from "../words.js";
+import { consentTexts, enroll } from "./service.js";
 
 const MOST = 20; // pictures a request
 const KINDS = /\.(jpe?g|png|webp|hei[cf])$/i;
@@ -21,8 +20,9 @@ export function people(files) {
   return found;
 }
 
-export function folderPanel(picked, { onDone, onOpen }) {
-  const [place, log, list, stop] = ["folder-progress", "folder-log", "duplicates", "folder-stop"].map(byId);
+/** `onDone` runs when somebody was enrolled. */
+export function folderPanel(picked, { onDone }) {
+  const [place, log, stop] = ["folder-progress", "folder-log", "folder-stop"].map(byId);
   let stopped = false;
 
   async function run(files) {
@@ -55,8 +55,6 @@ export function folderPanel(picked, { onDone, onOpen }) {
       tally.accepted += done.accepted.length;
       tally.rejected += done.rejected.length;
       refuse(pictures, done.rejected);
-      const others = new Map(done.duplicates.map((one) => [one.subject_id, one]));
-      for (const one of others.values()) duplicate(id, name, pictures, version, one);
     } catch (error) {
       tally.rejected += pictures.length;
       if (error.rejected?.length) refuse(pictures, error.rejected);
@@ -66,34 +64,6 @@ export function folderPanel(picked, { onDone, onOpen }) {
 
   function refuse(pictures, rejected) {
     log.append(...rejected.map(({ index, code, reason }) => el("li", {}, el("b", {}, pictures[index].webkitRelativePath || pictures[index].name), ` ${sentence(reason)} ${advice(code)}`)));
-  }
-
-  function duplicate(id, name, pictures, version, { subject_id: other, score: value }) {
-    if (!list.querySelector("[data-pair]")) list.replaceChildren();
-    const merge = async () => {
-      await enroll({ collection: picked(), subject_id: other, duplicates: "allow", faces: "largest", consent_version: version }, pictures);
-      await deleteSubject(picked(), id);
-      resolved((pair) => pair.split(" ").includes(id)); // whoever resembled them resembles nobody now
-      onDone();
-    };
-    const said = el("p", { role: "alert" });
-    const both = `${name} and ${other}`;
-    const entry = el(
-      "li",
-      { "data-pair": `${id} ${other}` },
-      el("div", {}, el("b", {}, name), el("p", { class: "soft" }, `resembles ${other}, score ${score(value)}`), said),
-      buttons(
-        button("See them", () => onOpen(other), { about: other }),
-        button("Two people", () => resolved((pair) => pair === entry.dataset.pair), { about: both }),
-        button("One person", () => merge().catch((error) => said.replaceChildren(sentence(error.detail || String(error)))), { about: both }),
-      ),
-    );
-    list.append(entry);
-  }
-
-  function resolved(which) {
-    for (const entry of list.querySelectorAll("[data-pair]")) if (which(entry.dataset.pair)) entry.remove();
-    if (!list.children.length) list.append(el("li", { class: "soft" }, "None."));
   }
 
   byId("folder-input").addEventListener("change", (event) => {

@@ -5,13 +5,16 @@ import { byId, el } from "../dom.js";
 import { keyDialog } from "../key.js";
 import { tabs } from "../tabs.js";
 import { attempt } from "../words.js";
+import { auditPanel } from "./audit.js";
 import { doorPanel } from "./door.js";
+import { duplicatesPanel } from "./duplicates.js";
 import { folderPanel } from "./folder.js";
 import { keysPanel } from "./keys.js";
 import { overview } from "./overview.js";
 import { scoresPanel } from "./scores.js";
 import { collections, ready } from "./service.js";
 import { subjectsPanel } from "./subjects.js";
+import { visitsPanel } from "./visits.js";
 import { webhooksPanel } from "./webhooks.js";
 
 const askForKey = keyDialog(keepKey);
@@ -20,16 +23,18 @@ whenUnauthorized(askForKey);
 let shown = "overview";
 const picked = () => byId("collection").value || "default";
 const subjects = subjectsPanel(picked);
-const loads = { overview: overview(picked, refresh), subjects: subjects.load, scores: scoresPanel(picked), keys: keysPanel(picked), door: doorPanel(picked), webhooks: webhooksPanel(picked), folder: () => {} };
+const record = visitsPanel(picked);
+const scores = scoresPanel(picked, { onDays: record });
+const loads = { overview: overview(picked, refresh), subjects: subjects.load, scores: () => (scores(), record()), keys: keysPanel(picked), door: doorPanel(picked), webhooks: webhooksPanel(picked), audit: auditPanel(picked), folder: () => duplicates() };
 const open = tabs(Object.fromEntries(Object.entries(loads).map(([id, load]) => [id, () => ((shown = id), load())])));
 
-folderPanel(picked, {
-  onDone: () => {},
+const duplicates = duplicatesPanel(picked, {
   onOpen: (id) => {
     open("subjects");
     subjects.open(id);
   },
 });
+folderPanel(picked, { onDone: () => duplicates() });
 
 /** The collections there are, then what is open. */
 async function refresh() {

@@ -1,6 +1,5 @@
-// Scores of the last days as a histogram against the threshold, and the visits as a file.
+// Scores of the last days as a histogram against the threshold.
 
-import { download } from "../api.js";
 import { visits } from "../board/service.js";
 import { byId, el, svg } from "../dom.js";
 import { attempt, count, score } from "../words.js";
@@ -22,7 +21,8 @@ export function bins(values, least, most) {
   return counts;
 }
 
-export function scoresPanel(picked) {
+/** `onDays` runs when other days were chosen. */
+export function scoresPanel(picked, { onDays }) {
   async function load() {
     const since = new Date(Date.now() - Number(byId("days").value) * DAY_MS).toISOString();
     const done = await attempt(byId("scores-said"), "Counting", () => Promise.all([visits({ collection: picked(), since, decision: "any" }), threshold(picked())]));
@@ -32,14 +32,7 @@ export function scoresPanel(picked) {
     byId("histogram").replaceChildren(...(scored.length ? [drawn(scored, limit), legend(scored), el("p", { class: "soft" }, `${count(scored.length, "sign-in with a face", "sign-ins with a face")}, ${count(all.length - scored.length, "without", "without")}. A valley around the threshold is what you want to see; a hill across it means that people are turned away, or strangers let in.`)] : [el("p", { class: "soft" }, "No face was compared in these days.")]));
   }
 
-  byId("days").addEventListener("change", load);
-  byId("csv").addEventListener("click", async () => {
-    const blob = await attempt(byId("scores-said"), "Writing the file", () => download("/visits.csv", { collection: picked() }));
-    if (!blob) return;
-    const link = el("a", { href: URL.createObjectURL(blob), download: "visits.csv" });
-    link.click();
-    URL.revokeObjectURL(link.href);
-  });
+  byId("days").addEventListener("change", () => (load(), onDays()));
   return load;
 }
 

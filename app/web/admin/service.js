@@ -12,7 +12,9 @@ export const threshold = (name, fpir) => call("GET", "/collections/{name}/thresh
 export const subjects = (collection, cursor) => call("GET", "/subjects", { query: { collection, ...(cursor && { cursor }) } });
 export const subject = (collection, subject_id) => call("GET", "/subjects/{subject_id}", { path: { subject_id }, query: { collection } });
 export const rename = (collection, subject_id, name) => call("PATCH", "/subjects/{subject_id}", { path: { subject_id }, query: { collection }, json: { name } });
-export const deleteSubject = (collection, subject_id) => call("DELETE", "/subjects/{subject_id}", { path: { subject_id }, query: { collection } });
+/** Answers the receipt. */
+export const eraseSubject = (collection, subject_id) => call("POST", "/subjects/{subject_id}/erase", { path: { subject_id }, query: { collection } });
+export const withdrawConsent = (collection, subject_id) => call("DELETE", "/subjects/{subject_id}/consent", { path: { subject_id }, query: { collection } });
 export const deleteTemplate = (collection, subject_id, template_id) =>
   call("DELETE", "/subjects/{subject_id}/templates/{template_id}", { path: { subject_id, template_id }, query: { collection } });
 export const makeCode = (collection, subject_id) => call("POST", "/subjects/{subject_id}/codes", { path: { subject_id }, query: { collection }, json: {} });
@@ -36,6 +38,18 @@ export const door = async (collection) => (await call("GET", "/door", { query: {
 export const changeDoor = (name, rules) => call("PATCH", "/collections/{name}", { path: { name }, json: { door: rules } });
 export const consentTexts = async (collection) => (await call("GET", "/consent/texts", { query: { collection } })).texts;
 export const newConsentText = (collection, texts) => call("POST", "/consent/texts", { json: { collection, texts } });
+
+/** Acts of the audit log, the latest first; of one group of kinds or one collection where asked. */
+export const acts = (asked) => call("GET", "/audit", { query: Object.fromEntries(Object.entries(asked).filter(([, value]) => value)) });
+export const verifyActs = () => call("GET", "/audit/verify");
+
+/** One page of visits and attempts, the newest first. */
+export const visitPage = (filters, cursor) => call("GET", "/visits", { query: { ...filters, limit: 50, ...(cursor && { cursor }) } });
+
+/** Pairs of subjects that resemble each other, page by page. */
+export const duplicates = (collection, cursor) => call("GET", "/duplicates", { query: { collection, ...(cursor && { cursor }) } });
+export const tellApart = (collection, subject_id, other_id) => call("POST", "/subjects/{subject_id}/apart", { path: { subject_id }, query: { collection }, json: { other_id } });
+export const merge = (collection, subject_id, into) => call("POST", "/subjects/{subject_id}/merge", { path: { subject_id }, query: { collection }, json: { into } });
 
 export const webhooks = async (collection) => (await call("GET", "/webhooks", { query: { collection } })).webhooks;
 export const makeWebhook = (collection, url) => call("POST", "/webhooks", { json: { collection, url } });

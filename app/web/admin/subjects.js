@@ -3,8 +3,9 @@
 import { dial, turned } from "../dial.js";
 import { byId, el } from "../dom.js";
 import { attempt, called, count } from "../words.js";
-import { consents, deleteSubject, deleteTemplate, makeCode, rename, subject, subjects } from "./service.js";
-import { button, buttons, confirmed, day } from "./table.js";
+import { consents, deleteTemplate, eraseSubject, makeCode, rename, subject, subjects, withdrawConsent } from "./service.js";
+import { portrait } from "./portrait.js";
+import { button, buttons, confirmed, day, moment } from "./table.js";
 
 /** Returns what loads the list, and what opens one subject. */
 export function subjectsPanel(picked) {
@@ -40,10 +41,11 @@ export function subjectsPanel(picked) {
       const made = await act("Making a code", () => makeCode(picked(), one.subject_id));
       if (made) said.replaceChildren(el("div", { class: "note good" }, el("b", {}, made.code), "Shown this once: give it to them now."));
     };
-    const remove = async () => {
-      if (!(await confirmed(`Delete ${called(one)}?`, `${count(one.templates.length, "template", "templates")} and their visits will be gone from the next search on. This cannot be undone.`, "Delete"))) return;
-      if (!(await act("Deleting", () => deleteSubject(picked(), one.subject_id)))) return;
-      place.replaceChildren(el("p", { class: "soft" }, `${called(one)} is gone.`));
+    const erase = (title, work) => async () => {
+      if (!(await confirmed(title, `${count(one.templates.length, "template", "templates")}, their visits, codes and consent will be gone from everywhere. This cannot be undone.`, "Erase"))) return;
+      const receipt = await act("Erasing", () => work(picked(), one.subject_id));
+      if (!receipt) return;
+      place.replaceChildren(receiptOf(receipt));
       load(true);
     };
     const details = Object.entries(one.metadata).map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, typeof value === "string" ? value : JSON.stringify(value))));
@@ -58,7 +60,11 @@ export function subjectsPanel(picked) {
       el("ul", { class: "templates" }, ...one.templates.map((template) => entry(template, one, act, again))),
       el("h3", {}, "Consent"),
       agreed.length ? el("ul", {}, ...agreed) : el("p", { class: "soft" }, "None written down."),
-      buttons(button("Make a code", code), button("Delete", remove, { kind: "danger", about: called(one) })),
+      buttons(
+        button("Make a code", code),
+        agreed.length ? button("Withdraw consent", erase(`Withdraw the consent of ${called(one)}?`, withdrawConsent), { kind: "danger", about: `of ${called(one)}` }) : "",
+        button("Erase", erase(`Erase ${called(one)}?`, eraseSubject), { kind: "danger", about: called(one) }),
+      ),
     );
   }
 
@@ -68,7 +74,8 @@ export function subjectsPanel(picked) {
       if (await act("Deleting", () => deleteTemplate(picked(), owner.subject_id, template.template_id))) again();
     };
     const facts = `quality ${Math.round(template.quality.overall)} of 100, ${day(template.created_at)}`;
-    return el("li", {}, dial(template.pose), el("div", {}, el("b", {}, turned(template.pose)), el("p", { class: "soft" }, facts), button("Delete", remove, { kind: "link", about: "this template" })));
+    const face = template.picture ? portrait(picked(), owner.subject_id, template.template_id, `Face of ${called(owner)}`) : "";
+    return el("li", {}, face, dial(template.pose), el("div", {}, el("b", {}, turned(template.pose)), el("p", { class: "soft" }, facts), button("Delete", remove, { kind: "link", about: "this template" })));
   }
 
   byId("subjects-more").addEventListener("click", () => load(false));
@@ -78,4 +85,10 @@ export function subjectsPanel(picked) {
     if (id) open(id);
   });
   return { load: () => load(true), open };
+}
+
+/** What was erased: it names nobody, and `frontalis erase verify` takes its id. */
+function receiptOf({ receipt_id, erased_at, counts }) {
+  const gone = Object.entries(counts).filter(([, number]) => number).map(([kind, number]) => `${kind} ${number.toLocaleString()}`);
+  return el("div", { class: "note good" }, el("b", {}, "Erased, with a receipt"), el("code", { class: "secret" }, receipt_id), `${moment(erased_at)}: ${gone.join(", ") || "nothing but the name"}. “frontalis erase verify” with this id looks for what is left.`);
 }

@@ -66,6 +66,7 @@ async function reach() {
     const changed = JSON.stringify([now, consent]) !== JSON.stringify([kiosk.rules, kiosk.consent]);
     Object.assign(kiosk, { rules: now, consent });
     await Promise.all([store.set("rules", now), store.set("consent", consent)]);
+    privacy();
     byId("venue").textContent = kiosk.collection === "default" ? "Frontalis" : kiosk.collection;
     connection(true);
     kiosk.outbox.flush();
@@ -92,13 +93,17 @@ function speak(code) {
   document.documentElement.lang = words.locale;
   document.title = words.page;
   byId("view").setAttribute("aria-label", words.preview);
-  byId("privacy").textContent = words.privacy;
+  privacy();
   byId("setup-open").textContent = words.setupOpen;
   const choice = ({ code: one, name, locale }) =>
     el("button", { type: "button", lang: locale, "aria-pressed": String(one === kiosk.code), onclick: () => (store.set("language", one), speak(one), way.home(), reach()) }, name);
   byId("languages").replaceChildren(...languages.map(choice));
   directions();
   connection(byId("link").dataset.state !== "down");
+}
+
+function privacy() {
+  byId("privacy").textContent = kiosk.rules.keep_pictures ? kiosk.words.privacyKept : kiosk.words.privacy;
 }
 
 function directions() {

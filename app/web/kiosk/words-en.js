@@ -102,6 +102,7 @@ export default {
   stillThereText: (seconds) => `This is cleared in ${seconds} seconds.`,
   stay: "I am here",
   privacy: "Pictures are compared and thrown away. You may always use a code instead.",
+  privacyKept: "Pictures are compared and thrown away; those of a registration are kept, encrypted. You may always use a code instead.",
 
   setupTitle: "Set up this kiosk",
   setupText: "Paste a key that is for kiosks only. It stays in this browser.",

@@ -102,6 +102,7 @@ export default {
   stillThereText: (seconds) => `${seconds} 秒后将清除填写的内容。`,
   stay: "我还在",
   privacy: "照片比对后即删除。您随时可以改用签到码。",
+  privacyKept: "签到照片比对后即删除；登记照片会加密保存。您随时可以改用签到码。",
 
   setupTitle: "设置签到机",
   setupText: "请粘贴签到机专用密钥。密钥只保存在此浏览器中。",
