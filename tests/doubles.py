@@ -69,6 +69,7 @@ class FakeEngine:
     def __init__(self, model_id: str = "fake-1", turn: int = 1) -> None:
         self.model_id, self.turn = model_id, turn
         self.thresholds = ThresholdTable.of([(1e-1, 0.40), (1e-6, 0.60)])
+        self.search_thresholds = ThresholdTable()
 
     def pictures(
         self,

@@ -23,10 +23,12 @@ class Config:
     """What defines a run. Sizes in pictures, rates per step; a checkpoint keeps its config.
 
     ``batch`` is that of one process. One person (or nameless picture) in ``held_out`` never trains. ``covered`` 0-1:
-    how many faces of stage two have something before them.
+    how many faces of stage two have something before them. ``teachers`` are those that stage two imitates: several by
+    what they say of the plain crop, the tapped one alone by what it says of the changed pixels themselves.
     """
 
     sets: tuple[str, ...] = ("vggface2_69", "pins105", "celeba_wild", "utkface", "all_age_faces", "muxspace", "lag")
+    teachers: tuple[str, ...] = ("edgeface_xs", "se_mobilefacenet")
     width: int = 192
     batch: int = 64
     blocks_steps: int = 3000
@@ -88,6 +90,7 @@ def read_config(path: Path | None) -> Config:
     values = json.loads(path.read_text()) if path else {}
     if "augmentation" in values:
         values["augmentation"] = Augmentation(**values["augmentation"])
-    if "sets" in values:
-        values["sets"] = tuple(values["sets"])
+    for name in ("sets", "teachers"):
+        if name in values:
+            values[name] = tuple(values[name])
     return Config(**values)

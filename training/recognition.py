@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if done is None or done["stage"] == "blocks":
             train_blocks(branch, store, config, teacher, run, device)
     if args.stage in {"joint", "all"}:
-        wide = joint_targets(args.targets, store)
+        wide = joint_targets(args.targets, store, config.teachers, mirrored=len(config.teachers) > 1)
         kept = args.out / "projection.npy"  # a resumed run goes on towards the same space
         if not kept.exists() and not rank:
             np.save(kept, principal_directions(wide, config.width))

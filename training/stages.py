@@ -50,10 +50,10 @@ def taught(
     seed: tuple[int, ...],
     start: int,
     covers: Covers | None = None,
-) -> Iterator[tuple[Batch, list[NDArray[np.float32]]]]:
-    """Batches with what the teacher's units make of the very same pixels."""
+) -> Iterator[tuple[Batch, NDArray[np.float32], list[NDArray[np.float32]]]]:
+    """Batches with the teacher's embedding of the very same pixels, and what its units make of them."""
     for batch in batches(store, config.batch, config.augmentation, seed, start, sampling(store, config), covers):
-        yield batch, teacher(batch.crops)[1]
+        yield batch, *teacher(batch.crops)
 
 
 def measure(store: CropStore, teacher: Teacher, device: torch.device) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def train_blocks(
     with Ahead(
         itertools.islice(taught(store, config, teacher, (config.seed, run.rank), step), config.blocks_steps - step)
     ) as made:
-        for batch, raw in made:
+        for batch, _, raw in made:
             x = pixels(batch.crops, device)
             targets = scaled(raw, measured["scales"], device)
             optimizer.at(cosine_rate(step, config.blocks_steps))
@@ -123,9 +123,11 @@ def train_joint(
 ) -> None:
     """Stage two. ``wide`` [rows, m] unit is what the teachers say together; ``projection`` [m, width] reduces it.
 
-    The target is that of the plain crop, whatever was done to the pixels. The hints are what the teacher's
-    stages make of the changed pixels themselves: no picture is ever the same twice, so nothing is learnt by heart.
+    Of several teachers the target is that of the plain crop, whatever was done to the pixels; of the tapped one alone
+    it is what it says of the changed pixels (Beyer et al. 2022: a consistent teacher). The hints are what its stages
+    make of those pixels in either case: no picture is ever the same twice, so nothing is learnt by heart.
     """
+    consistent = config.teachers == (teacher.spec.path.stem,)
     optimizer = MatrixOptimizer(branch, branch.extractor, config.joint_rate, decay=0.01)
     step, measured = resume(run, "joint", branch, optimizer)
     measured = measured or measure(store, teacher, device)
@@ -143,16 +145,17 @@ def train_joint(
     seed = (config.seed + 1, run.rank)
     clock = time.monotonic()
     with Ahead(itertools.islice(taught(store, config, teacher, seed, step, covers), config.joint_steps - step)) as made:
-        for batch, raw in made:
+        for batch, said, raw in made:
             x = pixels(batch.crops, device)
             optimizer.at(cosine_rate(step, config.joint_steps))
-            whole = torch.from_numpy(wide[batch.index].astype(np.float32)).to(device)
+            all_said = said if consistent else wide[batch.index].astype(np.float32)
+            whole = torch.from_numpy(all_said).to(device)
             with torch.autocast(device.type, dtype=torch.bfloat16):
                 features, hint = hint_loss(branch.extractor.units, x, raw, measured["scales"])
             embedding = F.normalize(branch.extractor.head(features.float()))
             people = torch.from_numpy(store.identity[batch.index]).to(device)
             bins = yaw_bins(torch.from_numpy(batch.yaw).to(device))
-            goal = torch.from_numpy(target[batch.index]).to(device)
+            goal = torch.from_numpy(unit(all_said @ projection) if consistent else target[batch.index]).to(device)
             distilled, cosine = distillation(embedding, goal, whole, config.relation_weight)
             who = identity_loss(branch, embedding, people)
             pose = F.cross_entropy(branch.pose(embedding), bins)

@@ -32,21 +32,21 @@ def embed_set(crops: NDArray[np.uint8], teacher: Teacher, mirrored: bool, title:
 
 
 def joint_targets(
-    folder: Path, store: CropStore, teachers: Iterable[str] = ("edgeface_xs", "se_mobilefacenet")
+    folder: Path, store: CropStore, teachers: Iterable[str], mirrored: bool = True
 ) -> NDArray[np.float16]:
     """All teachers' embeddings side by side: unit rows float16 [rows, m], whose cosine is the mean of theirs.
 
-    Each teacher's embeddings of a picture and, where they were made, of its mirror image are averaged
-    first, which no side can tell apart afterwards.
+    Each teacher's embeddings of a picture and, with ``mirrored`` and where they were made, of its mirror image are
+    averaged first, which no side can tell apart afterwards.
     """
     columns = []
     for teacher in teachers:
         plain = [np.load(folder / f"{name}_{teacher}.npy", mmap_mode="r") for name in store.names]
         vectors = np.asarray(store.gather(plain), np.float32)
         flips = [folder / f"{name}_{teacher}_flip.npy" for name in store.names]
-        if all(path.exists() for path in flips):
-            mirrored = store.gather([np.load(path, mmap_mode="r") for path in flips])
-            vectors = vectors + np.asarray(mirrored, np.float32)
+        if mirrored and all(path.exists() for path in flips):
+            images = store.gather([np.load(path, mmap_mode="r") for path in flips])
+            vectors = vectors + np.asarray(images, np.float32)
         columns.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
     return np.concatenate(columns, axis=1).astype(np.float16) / np.float16(np.sqrt(len(columns)))
 

@@ -220,7 +220,9 @@ class FacePublic(Public):
 class ThresholdPublic(Public):
     """What scores were held against: cosines, inclusive. ``fmr`` is the false match rate of one comparison,
     ``fpir`` that of a search among ``subjects``. ``extrapolated``: rarer than what was measured.
-    ``raised``: how much stricter than for a bare face, because less of this one is seen."""
+    ``raised``: how much stricter than for a bare face, because less of this one is seen. ``contrast``: how much
+    stricter because this face resembles everybody in the collection more than a face usually does; below 0 laxer.
+    """
 
     threshold: float
     review: float
@@ -229,6 +231,7 @@ class ThresholdPublic(Public):
     subjects: int
     extrapolated: bool
     raised: float
+    contrast: float
 
 
 class AcceptedPublic(FacePublic, EstimatedPublic):
@@ -281,7 +284,7 @@ class CandidatePublic(Public):
 
 
 class RecognisedPublic(FacePublic, EstimatedPublic):
-    """``threshold`` is this face's: that of the search, raised where a part of the face is covered."""
+    """``threshold`` is this face's: that of the search, moved by what is seen of it and how far it stands out."""
 
     candidates: list[CandidatePublic]
     match: CandidatePublic | None

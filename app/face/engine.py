@@ -73,6 +73,7 @@ class Engine:
         self.detector, self.settings = detector.name, detector.settings
         self.crop_shape = (extractor.size, extractor.size, 3)
         self.thresholds: ThresholdTable = card.thresholds
+        self.search_thresholds: ThresholdTable = card.search_thresholds
 
     @classmethod
     def load(

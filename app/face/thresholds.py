@@ -26,7 +26,7 @@ def fmr_for_fpir(fpir: float, subjects: int) -> float:
 class ThresholdTable:
     """``rows``: (FMR, cosine), the FMR falling and the cosine rising. Without rows nothing was measured."""
 
-    rows: tuple[tuple[float, float], ...]
+    rows: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         for (fmr, threshold), (rarer, higher) in zip(self.rows, self.rows[1:], strict=False):

@@ -45,6 +45,8 @@ class Part:
 class ModelCard:
     """``mean`` and ``std`` are of pixels 0-255, one value or three; crops are RGB, ``input_size`` pixels a side.
 
+    ``thresholds`` are of single comparisons; ``search_thresholds`` of searches judged against each face's crowd
+    (``app.service.contrast``), without rows where that was not measured.
     ``fits``: the ``extractor`` on whose feature maps an estimator sits, empty where it sits on none.
     ``calibration``: numbers that turn its output into an answer, in the estimator's own words.
     """
@@ -67,6 +69,7 @@ class ModelCard:
     digest: str
     fits: str = ""
     calibration: Mapping[str, Any] = field(default_factory=dict)
+    search_thresholds: ThresholdTable = field(default_factory=ThresholdTable)
     folder: Path | None = field(default=None, compare=False)
 
     @property
@@ -115,6 +118,7 @@ def card_of(raw: Mapping[str, Any], folder: Path | None = None) -> ModelCard:
             digest=card_digest(raw),
             fits=str(raw.get("fits", "")),
             calibration=dict(raw.get("calibration", {})),
+            search_thresholds=ThresholdTable.of(raw.get("search_thresholds", ())),
             folder=folder,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as flaw:

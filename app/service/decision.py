@@ -23,6 +23,7 @@ class Limit:
     comparison, ``fpir`` that of a search among ``subjects``; where the caller named the threshold they are
     what it amounts to. ``extrapolated``: the table of the model ends before this rate, so it is a careful guess.
     ``raised``: by how much both cosines lie above those of a bare face, because less of this one is seen.
+    ``contrast``: by how much they moved because this face resembles everybody more than a face usually does, or less.
     """
 
     threshold: float
@@ -32,6 +33,7 @@ class Limit:
     subjects: int
     extrapolated: bool
     raised: float = 0.0
+    contrast: float = 0.0
 
     @property
     def margin(self) -> float:

@@ -12,12 +12,9 @@ from app.service import fusion
 from app.service.decision import Decision, Limit, standing
 from app.service.parts import Parts
 from app.service.probes import Probe
-from app.service.thresholds import limit_for_fmr, limit_for_fpir, raised
+from app.service.thresholds import CROWD, against_crowd, limit_for_fmr, limit_for_search, raised
 from app.store import visit_queries
 from app.store.models import Collection, Subject
-
-CANDIDATES = 5
-"""Subjects a frame that are looked at closely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +29,24 @@ class Outcome:
 
 def search(parts: Parts, session: Session, collection: Collection, probe: Probe) -> Outcome:
     """Whose face is it. Raises ``GalleryError``."""
-    limit = raised(parts, limit_for_fpir(parts, parts.sizes.subjects(session, collection)), *probe.faces)
-    found = parts.index.search(collection.id, probe.vectors, CANDIDATES)
+    limit = raised(parts, limit_for_search(parts, parts.sizes.subjects(session, collection)), *probe.faces)
+    found = parts.index.search(collection.id, probe.vectors, CROWD)
     candidates = {hit.subject for hits in found for hit in hits}
-    return _judge(parts, session, candidates, probe, limit)
+    scores = _scores(visit_queries.vectors_of_subjects(session, candidates, parts.engine.model_id), probe)
+    return _judge(parts, session, scores, probe, against_crowd(parts, limit, sorted(scores.values(), reverse=True)))
 
 
 def compare(parts: Parts, session: Session, subject: Subject, probe: Probe) -> Outcome:
     """Is it this subject's face. Raises ``NoFace`` for a subject without templates."""
     limit = raised(parts, limit_for_fmr(parts), *probe.faces)
-    outcome = _judge(parts, session, {subject.id}, probe, limit)
+    scores = _scores(visit_queries.vectors_of_subjects(session, {subject.id}, parts.engine.model_id), probe)
+    outcome = _judge(parts, session, scores, probe, limit)
     if outcome.score is None:
         raise NoFace("The subject has no templates", subject_id=subject.public_id)
     return outcome
 
 
-def _judge(parts: Parts, session: Session, candidates: set[int], probe: Probe, limit: Limit) -> Outcome:
-    scores = _scores(visit_queries.vectors_of_subjects(session, candidates, parts.engine.model_id), probe)
+def _judge(parts: Parts, session: Session, scores: dict[int, float], probe: Probe, limit: Limit) -> Outcome:
     if not scores:
         return Outcome("no_match", None, None, limit)
     owned = visit_queries.impostors_of(session, set(scores), parts.engine.model_id)

@@ -27,7 +27,8 @@ class Engine(Protocol):
     """Pictures to faces. Thread safe.
 
     ``model_id`` names extractor and frontalizer together, ``extractor`` the first alone; ``attributes`` are what
-    ``pictures`` may be asked for, ``stricter`` what a covered face costs.
+    ``pictures`` may be asked for, ``stricter`` what a covered face costs. ``search_thresholds`` are of
+    searches judged against each face's crowd, without rows where nobody measured that.
     """
 
     model_id: str
@@ -36,6 +37,7 @@ class Engine(Protocol):
     detector: str
     runtime: str
     thresholds: ThresholdTable
+    search_thresholds: ThresholdTable
     attributes: frozenset[str]
     stricter: Stricter
 

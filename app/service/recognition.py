@@ -19,7 +19,7 @@ from app.service.decision import Decision, Limit, Standing, assign, decide, dist
 from app.service.fusion import cosines_of_subjects, nearest_of_subjects, reranked
 from app.service.parts import Parts
 from app.service.pictures import Seen, look_at_one, one_face, these_faces
-from app.service.thresholds import limit_at, limit_for_fmr, limit_for_fpir, raised
+from app.service.thresholds import CROWD, against_crowd, limit_at, limit_for_fmr, limit_for_search, raised
 from app.service.years import is_old
 from app.store import queries
 from app.store.models import Template
@@ -54,7 +54,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recognised:
-    """``limit`` is this face's: that of the search, raised where a part of the face is covered."""
+    """``limit`` is this face's: that of the search, moved by what is seen of it and by how far it stands out."""
 
     face: Face
     candidates: tuple[Candidate, ...]
@@ -114,10 +114,10 @@ def identify(
     with parts.database.reading() as session:
         row = queries.collection_named(session, collection)
         subjects = parts.sizes.subjects(session, row)
-        limit = limit_for_fpir(parts, subjects, fpir) if threshold is None else limit_at(parts, threshold, subjects)
+        limit = limit_for_search(parts, subjects, fpir) if threshold is None else limit_at(parts, threshold, subjects)
         # One more than asked for the last margin, one a face because a subject may be taken by another face.
         probes = np.stack([face.frontalized for face in wanted])
-        found = parts.index.search(row.id, probes, max(top_k, len(wanted)) + 1 + NEIGHBOURS)
+        found = parts.index.search(row.id, probes, max(top_k, len(wanted), CROWD) + 1 + NEIGHBOURS)
         searched = time.perf_counter()
         rows = queries.templates_with_subjects(session, {hit.template for hits in found for hit in hits})
         near = {hit.subject for hits in found for hit in hits}
@@ -131,7 +131,12 @@ def identify(
             for hits, own in zip(alive, cosines, strict=True)
         ]
     # A threshold that the caller names is taken as it is.
-    limits = [limit if threshold is not None else raised(parts, limit, face) for face in wanted]
+    limits = [limit] * len(wanted)
+    if threshold is None:
+        limits = [
+            against_crowd(parts, raised(parts, limit, face), [hit.score for hit in hits])
+            for face, hits in zip(wanted, alive, strict=True)
+        ]
     stands = _standings(probes, alive, impostors, limits)
     clear = [_clear(hits, own) for hits, own in zip(alive, stands, strict=True)]
     matches = assign(clear, [one.threshold for one in limits])

@@ -20,6 +20,7 @@ export function faceCard(face, number, axis, picture) {
     el("header", {}, thumb, el("div", {}, title, decisionBadge(face.decision))),
     el("p", { class: "soft" }, reason(face, limit)),
     limit.raised > 0 ? el("p", { class: "note warn" }, raisedWords(limit)) : null,
+    limit.contrast ? el("p", { class: "soft" }, contrastWords(limit)) : null,
     face.candidates.length ? candidates(face.candidates, limit, axis) : null,
     aged(face.candidates[0]),
     about(face),
@@ -66,6 +67,12 @@ function candidates(list, limit, axis) {
 
 /** That less of the face was seen, and what follows. */
 export const raisedWords = (limit) => `The threshold is ${score(limit.raised)} stricter than for a bare face: less of this one can be seen.`;
+
+/** That the face resembles everybody here, or nobody, and what follows. */
+function contrastWords({ contrast }) {
+  const [how, moved] = contrast > 0 ? ["more", "stricter"] : ["less", "laxer"];
+  return `It resembles everybody here ${how} than a face usually does, so its threshold is ${score(Math.abs(contrast))} ${moved}.`;
+}
 
 /** When the closest subject's picture was taken, where that is known. */
 function aged(best) {

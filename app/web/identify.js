@@ -55,8 +55,8 @@ function recognised(file, attributes, signal) {
 
 function answer(told, picture, summary) {
   const { faces, threshold } = told;
-  const highest = faces.reduce((most, face) => (face.threshold.raised > most.raised ? face.threshold : most), threshold);
-  const axis = axisOf(faces.flatMap((face) => face.candidates.map((one) => one.score)), { ...highest, review: threshold.review });
+  const limits = [threshold, ...faces.map((face) => face.threshold)];
+  const axis = axisOf(faces.flatMap((face) => face.candidates.map((one) => one.score)), { review: Math.min(...limits.map((one) => one.review)) });
   const cards = faces.map((face, at) => faceCard(face, faces.length > 1 ? at + 1 : null, axis, picture));
   const left = el("div", { class: "shot stays" });
   if (picture) {

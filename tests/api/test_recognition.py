@@ -9,6 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.face.decode import decode
+from app.face.thresholds import ThresholdTable
+from app.main import create_app
+from app.settings import Settings
 from tests.doubles import FailingGallery, FakeEngine, encode, photo, picture
 
 
@@ -284,3 +287,20 @@ def test_where_less_is_seen_the_threshold_is_stricter_and_says_so(client: TestCl
     assert (named["threshold"], named["raised"]) == (0.5, 0)
     pair = {"image": photo(1), "image_b": photo(1, covered=0.25)}
     assert client.post("/verify", files=pair).json()["threshold"]["raised"] == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_face_is_judged_against_the_crowd_and_the_answer_says_so(settings: Settings) -> None:
+    engine = FakeEngine()
+    engine.search_thresholds = ThresholdTable.of([(0.5, 0.0), (1e-1, 0.2), (1e-6, 0.55)])
+    with TestClient(create_app(settings, engine), base_url="http://127.0.0.1") as client:
+        for person in range(24):
+            enroll(client, photo(person))
+        answer = identify(client, photo(3))
+        (face,) = answer["faces"]
+        assert (face["decision"], answer["threshold"]["contrast"]) == ("match", 0)
+        assert face["threshold"]["contrast"] != 0
+        assert face["threshold"]["threshold"] == pytest.approx(
+            answer["threshold"]["threshold"] + face["threshold"]["contrast"]
+        )
+        named = identify(client, photo(3), threshold="0.5")["faces"][0]["threshold"]
+        assert (named["threshold"], named["contrast"]) == (0.5, 0)
