@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from app.face.engine import PACKAGED, Engine
+from app.face.thresholds import ThresholdTable
 from training import benchmarks, frontalization, identification, protocols, report
 from training.benchmarks import Embedded, Frontalize, Pairs, TrainFrontalizer, Verified
 from training.data.crops import MARGIN
@@ -51,9 +52,11 @@ def evaluate(
     results: Results,
     tests: Sequence[str] = TESTS,
     g: Frontalize | None = None,
+    searches: ThresholdTable | None = None,
     train_g: TrainFrontalizer | None = None,
 ) -> Results:
-    """Fill ``results``. ``g`` adds the view "G"; ``train_g`` the view "G, nine folds" on CFP."""
+    """Fill ``results``. ``g`` adds the view "G", ``searches`` what the service makes of it by that table;
+    ``train_g`` the view "G, nine folds" on CFP."""
     views: dict[str, Frontalize | None] = {"E": None}
     if g is not None:
         views["G"] = g
@@ -63,7 +66,7 @@ def evaluate(
         if "lfw" in tests:
             _lfw(view, sets.seen("lfw", frontalize), files)
         if "cfp" in tests:
-            _cfp(view, sets.seen("cfp", frontalize), files)
+            _cfp(view, sets.seen("cfp", frontalize), files, searches if frontalize is g else None)
         if "lag" in tests:
             lag = sets.seen("lag", frontalize)
             _verify(view, benchmarks.lag_pairs(lag.paths, lag_test_people()), lag)
@@ -71,7 +74,7 @@ def evaluate(
             mfr2 = sets.seen("mfr2", frontalize)
             _verify(view, benchmarks.named_pairs("MFR2", files.mfr2, mfr2.paths, ".png"), mfr2)
         if "distractors" in tests:
-            _distractors(view, sets, frontalize, files, results)
+            _distractors(view, sets, frontalize, files, results, searches if frontalize is g else None)
         if "groups" in tests:
             _groups(view, sets, frontalize, files, results)
     if train_g is not None and "cfp" in tests:
@@ -102,10 +105,10 @@ def _lfw(view: View, lfw: Embedded, files: Protocols) -> None:
     view.all_pairs = benchmarks.all_pairs_of(pairs, lfw)
 
 
-def _cfp(view: View, cfp: Embedded, files: Protocols) -> None:
+def _cfp(view: View, cfp: Embedded, files: Protocols, searches: ThresholdTable | None) -> None:
     for kind in ("FF", "FP"):
         _verify(view, benchmarks.cfp_pairs(kind, files.cfp, cfp.paths), cfp)
-    view.open_set = identification.open_set(cfp)
+    view.open_set = identification.open_set(cfp, searches=searches)
     found, probes = identification.frontal_gallery(cfp)
     view.by_yaw = identification.rank_by_yaw(found, cfp.yaw[probes])
     for name, part in protocols.by_difficulty(cfp.yaw[probes]).items():
@@ -127,7 +130,14 @@ def _kept(embedded: Embedded, left_out: frozenset[str]) -> NDArray[np.bool_]:
     return np.array([path not in left_out for path in embedded.paths]) & ~embedded.lost
 
 
-def _distractors(view: View, sets: _Sets, g: Frontalize | None, files: Protocols, results: Results) -> None:
+def _distractors(
+    view: View,
+    sets: _Sets,
+    g: Frontalize | None,
+    files: Protocols,
+    results: Results,
+    searches: ThresholdTable | None,
+) -> None:
     strangers = []
     for name in ("lfw", "utkface"):
         left_out = _left_out(files, name)
@@ -136,7 +146,8 @@ def _distractors(view: View, sets: _Sets, g: Frontalize | None, files: Protocols
             return
         embedded = sets.seen(name, g)
         strangers.append(embedded.vectors[_kept(embedded, left_out)])
-    view.by_size = identification.against_gallery_size(sets.seen("cfp", g), np.concatenate(strangers))
+    cfp, crowd = sets.seen("cfp", g), np.concatenate(strangers)
+    view.by_size = identification.against_gallery_size(cfp, crowd, searches=searches)
 
 
 def _groups(view: View, sets: _Sets, g: Frontalize | None, files: Protocols, results: Results) -> None:
@@ -213,6 +224,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         Results(engine.model_id, found_by),
         tests,
         engine.frontalize if "frontalizer" in engine.card.parts else None,
+        engine.search_thresholds,
         _train_g if args.nine_folds else None,
     )
     args.out.mkdir(parents=True, exist_ok=True)

@@ -3,9 +3,8 @@
     python -m training.export --run RUN --name fast --facts training/cards/fast.json \\
         --crops DIR --leave-out DIR --targets DIR --landmarks app/weights/landmarks-profile --out app/weights
 
-G is trained here too (none with ``--no-frontalizer``). The FMR -> threshold table comes
-from frontalized embeddings of people whom no training saw: those left out because they are people of a test set,
-on other pictures than the test's, scored within each set since two sets may hold the same person twice.
+G is trained here too (none with ``--no-frontalizer``). The tables FMR -> threshold come from frontalized embeddings of
+people whom no training saw (``training.thresholds``).
 """
 
 from __future__ import annotations
@@ -13,35 +12,26 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
-from rich.progress import track
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.face.nets.heads import Frontalizer
 from app.face.weights import ModelCard, read_card, write_card
-from training.branch import MainBranch, pixels
-from training.data.augment import PLAIN, augment
-from training.data.store import UNNAMED, CropStore, open_store
-from training.embeddings import unit
+from training.branch import MainBranch
+from training.data.store import UNNAMED, open_store
 from training.frontalization import Config as FrontalizerConfig
 from training.frontalization import Features, apply
 from training.frontalizer import fit
-
-NOT_THE_SAME = 0.4
-"""Two people whose mean embeddings by the teacher are less alike than this are surely two."""
+from training.strangers import embed_store, left_out_people, what_teacher_says, without_profile_test
+from training.thresholds import measured_on_strangers
 
 SPLITS = Path(__file__).parent / "data" / "splits.json"
-
-TABLE_FMR = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6)
-"""False match rates at which a card gives a threshold."""
 
 
 def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -52,33 +42,6 @@ def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def save_weights(state: Mapping[str, Tensor], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(half(state), path)
-
-
-def threshold_table(
-    embeddings: NDArray[np.float32],
-    people: NDArray[np.int64],
-    groups: NDArray[np.integer] | None = None,
-    rates: Iterable[float] = TABLE_FMR,
-    block: int = 1000,
-) -> tuple[list[tuple[float, float]], int]:
-    """(FMR, threshold) pairs from all non-mated pairs of unit rows [n, m], and how many pairs there were.
-
-    Only rows of the same group [n] are paired, where groups are given. Rates that fewer than ten scores
-    support are left out. A pair matches when its score >= threshold.
-    """
-    edges = np.linspace(-1, 1, 40_001)
-    counts = np.zeros(len(edges) - 1, np.int64)
-    groups = np.zeros(len(people), np.int64) if groups is None else groups
-    for start in range(0, len(embeddings), block):
-        rows = slice(start, start + block)
-        scores = embeddings[rows] @ embeddings.T
-        later = np.arange(len(embeddings))[None, :] > np.arange(start, start + len(scores))[:, None]
-        apart = later & (people[rows, None] != people[None, :]) & (groups[rows, None] == groups[None, :])
-        counts += np.histogram(scores[apart], edges)[0]
-    total = int(counts.sum())
-    above = counts[::-1].cumsum()[::-1] / max(total, 1)
-    table = [(rate, round(float(edges[np.argmax(above <= rate)]), 4)) for rate in rates if rate * total >= 10]
-    return table, total
 
 
 def export(
@@ -104,27 +67,6 @@ def export(
     }
     card = {key: value for key, value in facts.items() if key != "architectures"}
     return write_card(folder, {"name": name, "kind": "extractor", **card, "parts": parts})
-
-
-def embed_store(network: nn.Module, store: CropStore, batch: int = 64) -> NDArray[np.float32]:
-    """Unit embeddings [rows, m] of the plain crops of every kept row, on the CPU in float32."""
-    out = []
-    with torch.inference_mode():
-        for start in track(range(0, len(store), batch), "embedding"):
-            rows = range(start, min(start + batch, len(store)))
-            crops = np.stack([augment(store[i], PLAIN, np.random.default_rng(0))[0] for i in rows])
-            out.append(F.normalize(network(pixels(crops, torch.device("cpu")))).numpy())
-    return np.concatenate(out)
-
-
-def left_out_people(crops: Path, left_out: Path, sets: Sequence[str] = ("pins105", "vggface2_69", "lag")) -> CropStore:
-    """The pictures of people whom training never saw, from the sets where people have names."""
-    dropped = {name: set((left_out / f"{name}.txt").read_text(encoding="utf-8").splitlines()) for name in sets}
-    kept = {}
-    for name in sets:
-        lines = (crops / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
-        kept[name] = [path for path in (line.split("\t")[0] for line in lines) if path not in dropped[name]]
-    return open_store(crops, sets, kept)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -164,16 +106,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         parts["frontalizer"] = g.state_dict()
         kwargs = {"width": width, "hidden": config.hidden, "gated": config.gated}
         facts["architectures"]["frontalizer"] = {"architecture": "frontalizer", "kwargs": kwargs}
-    facts["thresholds"], pairs = threshold_table(vectors, strangers.identity, strangers.part)
+    tables, about = measured_on_strangers(vectors, strangers, what_teacher_says(strangers, args.targets))
+    facts.update(tables)
     facts["split_hashes"] = {
         name: found["kept_sha256"] for name, found in json.loads(SPLITS.read_text())["sets"].items()
     }
     facts["metrics"] = []
     if chosen:
         facts["metrics"].append({"what": "frontalizer, people it did not see, profiles to frontal", **chosen})
-    facts["metrics"].append({"what": "thresholds", "non_mated_pairs": pairs, "people": strangers.identities})
+    facts["metrics"].append(about)
     card = export(args.name, parts, facts, args.landmarks, args.out)
-    print(f"{card.model_id}: {len(facts['thresholds'])} thresholds from {pairs:,} non-mated pairs")
+    print(f"{card.model_id}: {about}")
 
 
 def _frontalizer(
@@ -187,28 +130,6 @@ def _frontalizer(
     if not kept.exists():
         np.save(kept, embed_store(branch.extractor, store))
     return fit(Features(np.load(kept), store.identity, store.yaw), unseen, config)
-
-
-def without_profile_test(
-    store: CropStore, vectors: NDArray[np.float32], cache: Path, crops: Path, teacher: str = "edgeface_xs"
-) -> Features:
-    """Of people left out of training those who are not CFP's either, by the teacher's view of them.
-
-    CFP measures profiles, so nothing may be chosen on its people: whoever comes within a cosine of 0.4 of one goes.
-    """
-    paths = [line.split("\t")[0] for line in (crops / "cfp.tsv").read_text(encoding="utf-8").splitlines()]
-    _, people = np.unique([path.split("/")[1] for path in paths], return_inverse=True)
-    theirs = _means(np.load(cache / f"cfp_{teacher}.npy"), people)
-    rows = store.gather([np.load(cache / f"{name}_{teacher}.npy", mmap_mode="r") for name in store.names])
-    nearest = (_means(rows, store.identity) @ theirs.T).max(axis=1)
-    kept = (nearest < NOT_THE_SAME)[store.identity]
-    return Features(vectors[kept], store.identity[kept], store.yaw[kept])
-
-
-def _means(vectors: NDArray[np.generic], people: NDArray[np.integer]) -> NDArray[np.float32]:
-    sums = np.zeros((int(people.max()) + 1, vectors.shape[1]), np.float32)
-    np.add.at(sums, people, unit(np.asarray(vectors, np.float32)))
-    return unit(sums)
 
 
 if __name__ == "__main__":

@@ -24,9 +24,10 @@ from app.face.weights import SHIPPED, ModelCard, file_digest, find_card
 from training.data.crops import MARGIN
 from training.data.store import open_store
 from training.embeddings import cached
-from training.export import save_weights, threshold_table
+from training.export import save_weights
 from training.frontalization import Config, Features, apply
 from training.frontalizer import fit, split_people
+from training.thresholds import measured
 
 NAMED_SETS = ("vggface2_69", "pins105", "celeba_wild", "lag")
 """Sets whose people are known by name or folder."""
@@ -72,12 +73,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     out: Path = args.out or beside
     file = f"{Path(args.extractor).stem}.frontalizer.safetensors"
     save_weights(g.state_dict(), out / file)
-    table, pairs = threshold_table(apply(g, unseen.embeddings), unseen.people)
+    tables, about = measured(apply(g, unseen.embeddings), unseen.people, unseen.yaw)
     kwargs = {"width": card.width, "hidden": config.hidden, "gated": config.gated}
     facts = {
         "parts": {"frontalizer": {"architecture": "frontalizer", "kwargs": kwargs, "file": file}},
-        "thresholds": table,
-        "metrics": [{"what": "thresholds", "non_mated_pairs": pairs, "config": asdict(config), **held_out}],
+        **tables,
+        "metrics": [about | held_out | {"config": asdict(config)}],
     }
     print(json.dumps(facts, indent=2))
     if args.extractor.endswith(".onnx"):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.face.thresholds import ThresholdTable
+from app.service.contrast import LAXEST, crowd_size, usual_level
 from app.service.fusion import means_of_subjects
 from training import protocols
 from training.benchmarks import Embedded, people_of
@@ -32,12 +34,22 @@ class RankByYaw:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """What came of a wanted FPIR of 1 %: the share of strangers' probes of one kind that raised an alarm, and FNIR."""
+
+    fpir: float
+    fnir: float
+
+
+@dataclass(frozen=True, slots=True)
 class OpenSet:
     """One kind of probe against one gallery.
 
     ``fnir_1e2`` and ``fnir_1e3`` are at the one threshold where that share of *all* strangers' probes, frontal
     and profile, raise an alarm, since a system has one threshold; ``fnir_own_1e2`` at the threshold of the
-    strangers' probes of the same kind.
+    strangers' probes of the same kind. ``crowd_1e2`` and ``crowd_1e3``: where each probe is judged by how far it stands
+    out of its crowd, as the service does. ``served``: at the service's own threshold for that FPIR, where its model has
+    one.
     """
 
     probes: str
@@ -52,6 +64,9 @@ class OpenSet:
     threshold_1e2: float
     rank1_by_difficulty: dict[str, float]
     lost: int
+    crowd_1e2: protocols.Interval
+    crowd_1e3: float
+    served: Served | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,10 +102,13 @@ def cfp_split(paths: Sequence[str]) -> Split:
     )
 
 
-def open_set(cfp: Embedded, distractors: NDArray[np.float32] | None = None) -> list[OpenSet]:
+def open_set(
+    cfp: Embedded, distractors: NDArray[np.float32] | None = None, searches: ThresholdTable | None = None
+) -> list[OpenSet]:
     """Frontal and profile probes of CFP's enrolled people, against thresholds set by strangers.
 
-    ``distractors`` [d, width] are enrolled besides, each a subject of its own. A probe without a face is a miss,
+    ``distractors`` [d, width] are enrolled besides, each a subject of its own. ``searches`` is the model's table of
+    thresholds for searches. A probe without a face is a miss,
     and a stranger without a face raises no alarm; a person none of whose enrolled pictures has a face stays out
     of the gallery, and all their probes are misses.
     """
@@ -109,10 +127,13 @@ def open_set(cfp: Embedded, distractors: NDArray[np.float32] | None = None) -> l
     table = []
     for kind, rows in (("frontal", split.frontal), ("profile", split.profile)):
         found = run(rows)
-        found = protocols.Search(found.mate, found.other, np.where(found.rank == 0, protocols.NOT_FOUND, found.rank))
+        found = replace(found, rank=np.where(found.rank == 0, protocols.NOT_FOUND, found.rank))
         fnir, threshold = protocols.fnir_at_fpir(found, everyone, 1e-2)
         missed = 1 - ((found.rank == 1) & (found.mate >= threshold)).astype(np.float64)
         interval = protocols.bootstrap(missed, people[rows])
+        out, out_strangers = protocols.against_crowds(found), protocols.against_crowds(everyone)
+        out_threshold = protocols.fnir_at_fpir(out, out_strangers, 1e-2)[1]
+        out_missed = 1 - ((out.rank == 1) & (out.mate >= out_threshold)).astype(np.float64)
         parts = protocols.by_difficulty(cfp.yaw[rows])
         table.append(
             OpenSet(
@@ -128,25 +149,47 @@ def open_set(cfp: Embedded, distractors: NDArray[np.float32] | None = None) -> l
                 threshold,
                 {name: protocols.rank_rate(found.rank[part], 1) for name, part in parts.items() if part.any()},
                 int(cfp.lost[rows].sum()),
+                protocols.bootstrap(out_missed, people[rows]),
+                protocols.fnir_at_fpir(out, out_strangers, 1e-3)[0],
+                _served(found, strangers[kind], searches, len(np.unique(subjects))) if searches else None,
             )
         )
     return table
 
 
+def _served(
+    found: protocols.Search, strangers: protocols.Search, table: ThresholdTable, subjects: int, fpir: float = 1e-2
+) -> Served | None:
+    size = crowd_size(subjects)
+    if not size or not table.rows:
+        return None
+    at, usual = table.at_fpir(fpir, subjects)[0], usual_level(table, subjects, size)
+
+    def limits(of: protocols.Search) -> NDArray[np.float64]:
+        return at + np.maximum(-LAXEST, of.level - usual)
+
+    alarms = np.maximum(strangers.other, strangers.mate) >= limits(strangers)
+    return Served(float(alarms.mean()), float(1 - np.mean((found.rank == 1) & (found.mate >= limits(found)))))
+
+
 def _joined(a: protocols.Search, b: protocols.Search) -> protocols.Search:
     return protocols.Search(
-        np.concatenate([a.mate, b.mate]), np.concatenate([a.other, b.other]), np.concatenate([a.rank, b.rank])
+        *(np.concatenate([getattr(a, name), getattr(b, name)]) for name in ("mate", "other", "rank", "level"))
     )
 
 
 def against_gallery_size(
-    cfp: Embedded, distractors: NDArray[np.float32], sizes: Sequence[int] = GALLERY_SIZES, seed: int = 14
+    cfp: Embedded,
+    distractors: NDArray[np.float32],
+    sizes: Sequence[int] = GALLERY_SIZES,
+    seed: int = 14,
+    searches: ThresholdTable | None = None,
 ) -> list[OpenSet]:
     """:func:`open_set` with ever more distractors, in one fixed order: each gallery holds the one before."""
     order = np.random.default_rng(seed).permutation(len(distractors))
     base = len(np.unique(people_of(cfp.paths)[cfp_split(cfp.paths).enrolled]))
     wanted = [size for size in sizes if base <= size <= base + len(distractors)]
-    return [one for size in wanted for one in open_set(cfp, distractors[order[: size - base]])]
+    return [one for size in wanted for one in open_set(cfp, distractors[order[: size - base]], searches)]
 
 
 def frontal_gallery(cfp: Embedded) -> tuple[protocols.Search, NDArray[np.int64]]:

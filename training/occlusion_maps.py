@@ -26,7 +26,7 @@ from app.face.weights import SHIPPED, find_card
 from training.data.covers import frames
 from training.data.occluders import TEST, TRAIN, Frame, Occluder, draw, paint, read_templates, with_templates
 from training.data.store import CropStore, open_store
-from training.export import left_out_people
+from training.strangers import left_out_people
 
 Rows = NDArray[np.int64]
 

@@ -7,11 +7,13 @@ Rates are fractions. Terms as in ISO/IEC 19795-1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from app.service.contrast import SKIPPED, crowd_level, crowd_size
 
 Scores = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -194,12 +196,14 @@ class Search:
     ``mate`` float32 [q] is the score of the probe's own subject (``-inf`` where it is not enrolled or the
     probe had no face); ``other`` float32 [q] the best score of any other subject; ``rank`` int64 [q] the
     place of the mate, from 1, ties counted against it; 0 where there is no mate, ``NOT_FOUND`` where the
-    mate is enrolled but the probe had no face.
+    mate is enrolled but the probe had no face. ``level`` float32 [q]: the probe's crowd level
+    (``app.service.contrast``), 0 where the subjects are too few for a crowd.
     """
 
     mate: NDArray[np.float32]
     other: NDArray[np.float32]
     rank: NDArray[np.int64]
+    level: NDArray[np.float32]
 
 
 def search(
@@ -221,9 +225,13 @@ def search(
     rank = np.zeros(len(probes), np.int64)
     place = np.searchsorted(subjects, probe_ids)
     enrolled = np.isin(probe_ids, subjects)
+    level, crowd = np.zeros(len(probes), np.float32), crowd_size(len(subjects))
     for start in range(0, len(probes), block):
         rows = np.arange(start, min(start + block, len(probes)))
         best = np.maximum.reduceat(np.nan_to_num(probes[rows]) @ templates.T, starts, axis=1)
+        if crowd:
+            nearest = np.partition(best, -(SKIPPED + crowd), axis=1)[:, -(SKIPPED + crowd) :]
+            level[rows] = crowd_level(np.sort(nearest, axis=1)[:, ::-1], crowd)
         best[lost[rows]] = -np.inf
         known = enrolled[rows]
         mine = best[known, place[rows[known]]]
@@ -232,7 +240,12 @@ def search(
         other[rows] = best.max(axis=1)
         ahead = (best[known] >= mine[:, None]).sum(axis=1)
         rank[rows[known]] = np.where(np.isneginf(mine), NOT_FOUND, 1 + ahead)
-    return Search(mate, other, rank)
+    return Search(mate, other, rank, level)
+
+
+def against_crowds(found: Search) -> Search:
+    """The same searches with scores above each probe's own crowd level; ranks stay."""
+    return replace(found, mate=found.mate - found.level, other=found.other - found.level)
 
 
 def rank_rate(rank: NDArray[np.integer], k: int) -> float:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from training import protocols
 from training.benchmarks import Verified
+from training.protocols import Interval
 from training.results import FMR_TABLE, MEASURES, Results, View
 
 if TYPE_CHECKING:
@@ -144,9 +145,12 @@ def _many(name: str, view: View) -> str:
                 f"{one.subjects:,}",
                 _percent(one.rank1),
                 _percent(one.rank5),
-                f"{_percent(one.fnir_1e2.rate)} ({_percent(one.fnir_1e2.low, 1)} to {_percent(one.fnir_1e2.high, 1)})",
+                _between(one.fnir_1e2),
                 _percent(one.fnir_1e3),
                 _percent(one.fnir_own_1e2),
+                _between(one.crowd_1e2),
+                _percent(one.crowd_1e3),
+                f"{_percent(one.served.fpir)} / {_percent(one.served.fnir)}" if one.served else "",
                 " / ".join(_percent(rate, 1) for rate in one.rank1_by_difficulty.values()),
                 str(one.lost),
             ]
@@ -154,9 +158,14 @@ def _many(name: str, view: View) -> str:
         ]
         if rows:
             head = ["probes", "subjects", "rank-1", "rank-5", "FNIR at FPIR 1 %", "at 0.1 %", "at 1 % of its kind"]
+            head += ["against crowds: FNIR at FPIR 1 %", "at 0.1 %", "as served for 1 %: FPIR / FNIR"]
             head += ["rank-1 Simple / Medium / Hard", "not found"]
             out += f"<h3>{name}: {title}</h3>" + _table(head, rows)
     return out
+
+
+def _between(one: Interval) -> str:
+    return f"{_percent(one.rate)} ({_percent(one.low, 1)} to {_percent(one.high, 1)})"
 
 
 def _groups(name: str, view: View) -> str:

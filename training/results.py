@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -65,7 +65,7 @@ def _of(pairs: str, read: Callable[[Verified], float]) -> Callable[[View], float
 
 
 def _fnir(kind: str) -> Callable[[View], float | None]:
-    return lambda view: next((100 * one.fnir_1e2.rate for one in view.open_set if one.probes == kind), None)
+    return lambda view: next((100 * one.crowd_1e2.rate for one in view.open_set if one.probes == kind), None)
 
 
 MEASURES: Final = (
@@ -189,4 +189,10 @@ def _open(one: OpenSet) -> dict[str, Any]:
         "fnir_at_own_fpir_1e-2": one.fnir_own_1e2,
         "threshold": one.threshold_1e2,
         "faces_not_found": one.lost,
+        "against_crowds": {
+            "fnir_at_fpir_1e-2": one.crowd_1e2.rate,
+            "ci95": [one.crowd_1e2.low, one.crowd_1e2.high],
+            "fnir_at_fpir_1e-3": one.crowd_1e3,
+        },
+        "served_at_fpir_1e-2": asdict(one.served) if one.served else None,
     }

@@ -16,12 +16,14 @@ import pytest
 from rich.console import Console
 
 from app.face.faces import Detection, Face, Picture, Pose, Quality
+from app.face.thresholds import ThresholdTable
 from training import benchmarks, evaluate, identification, protocols, report
 from training.benchmarks import Embedded, Pairs
 from training.data.leaks import lag_test_people
 from training.embeddings import cached, unit
 from training.results import MEASURES, Results, View, metrics, pairs_table, table
 from training.sources import Folders, LabelledCrops, ThroughEngine, nearest_the_middle
+from training.thresholds import search_table
 
 HELD = sorted(lag_test_people())[:20]
 
@@ -211,6 +213,17 @@ def test_a_person_who_could_not_be_enrolled_is_missed() -> None:
     frontal, _ = identification.open_set(Embedded("cfp", cfp.paths, vectors, cfp.yaw))
     assert frontal.subjects == 9
     assert frontal.fnir_1e2.rate == pytest.approx(0.1)
+
+
+def test_the_service_s_own_threshold_keeps_its_rate_where_the_table_is_right() -> None:
+    cfp = world("cfp", cfp_paths(60), 0.35)
+    strangers = unit(np.random.default_rng(9).normal(size=(400, 48)))
+    vectors = unit(np.random.default_rng(10).normal(size=(3000, 48)))
+    searches = ThresholdTable.of(search_table(vectors, np.arange(3000) // 2, np.zeros(3000, np.float32))[0])
+    found = identification.open_set(cfp, strangers, searches)
+    served = [one.served for one in found]
+    assert all(one is not None and one.fpir <= 0.03 for one in served)
+    assert identification.open_set(cfp, strangers)[0].served is None
 
 
 def test_more_distractors_never_help() -> None:

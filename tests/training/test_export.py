@@ -15,7 +15,8 @@ from app.face.nets.heads import Frontalizer
 from app.face.nets.refiner import Refiner
 from app.face.weights import load_part, read_card, write_card
 from training.branch import pixels
-from training.export import export, save_weights, threshold_table
+from training.export import export, save_weights
+from training.thresholds import threshold_table
 
 SMALL = {"width": 16, "dims": [8, 16, 16, 24], "depths": [1, 1, 2, 1]}
 

@@ -134,7 +134,19 @@ def ten_searches() -> tuple[p.Search, p.Search]:
     other = np.array([0.1, 0.2, 0.3, 0.3, 0.1, 0.2, 0.1, 0.3, 0.75, -np.inf], np.float32)
     rank = np.array([1, 1, 1, 1, 1, 1, 1, 1, 2, p.NOT_FOUND], np.int64)
     alarms = np.array([0.6, 0.5, 0.4, 0.3, 0.3, 0.2, 0.2, 0.1, 0.1, 0.0], np.float32)
-    return p.Search(mate, other, rank), p.Search(np.full(10, -np.inf, np.float32), alarms, np.zeros(10, np.int64))
+    usual, nobody = np.zeros(10, np.float32), np.full(10, -np.inf, np.float32)
+    return p.Search(mate, other, rank, usual), p.Search(nobody, alarms, np.zeros(10, np.int64), usual)
+
+
+def test_a_probe_is_judged_by_what_it_scores_above_its_crowd() -> None:
+    gallery = np.eye(40, dtype=np.float32)
+    probe = np.linspace(1.0, 0.1, 40, dtype=np.float32)[None]
+    found = p.search(probe, np.array([0]), gallery, np.arange(40))
+    assert found.level[0] == pytest.approx(probe[0, 2:12].mean(), abs=1e-6)  # a quarter of 40, behind the nearest two
+    judged = p.against_crowds(found)
+    assert judged.mate[0] == pytest.approx(1.0 - found.level[0], abs=1e-6)
+    assert judged.rank is found.rank
+    assert p.search(probe[:, :8], np.array([0]), gallery[:8, :8], np.arange(8)).level[0] == 0, "no crowd among eight"
 
 
 @pytest.mark.parametrize(
