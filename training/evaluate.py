@@ -25,6 +25,7 @@ from app.face.engine import PACKAGED, Engine
 from app.face.thresholds import ThresholdTable
 from training import benchmarks, frontalization, identification, protocols, report
 from training.benchmarks import Embedded, Frontalize, Pairs, TrainFrontalizer, Verified
+from training.calibration import calibration
 from training.data.crops import MARGIN
 from training.data.leaks import lag_test_people
 from training.data.readers import utkface
@@ -64,7 +65,7 @@ def evaluate(
     for name, frontalize in views.items():
         view = results.views.setdefault(name, View())
         if "lfw" in tests:
-            _lfw(view, sets.seen("lfw", frontalize), files)
+            _lfw(view, sets.seen("lfw", frontalize), files, searches if frontalize is g else None)
         if "cfp" in tests:
             _cfp(view, sets.seen("cfp", frontalize), files, searches if frontalize is g else None)
         if "lag" in tests:
@@ -99,10 +100,11 @@ def _verify(view: View, pairs: Pairs, embedded: Embedded) -> Verified:
     return found
 
 
-def _lfw(view: View, lfw: Embedded, files: Protocols) -> None:
+def _lfw(view: View, lfw: Embedded, files: Protocols, searches: ThresholdTable | None) -> None:
     pairs = benchmarks.named_pairs("LFW", files.lfw, lfw.paths)
     _verify(view, pairs, lfw)
     view.all_pairs = benchmarks.all_pairs_of(pairs, lfw)
+    view.calibration = calibration(lfw, searches) if searches else []
 
 
 def _cfp(view: View, cfp: Embedded, files: Protocols, searches: ThresholdTable | None) -> None:

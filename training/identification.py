@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.face.thresholds import ThresholdTable
-from app.service.contrast import LAXEST, crowd_size, usual_level
+from app.service.contrast import crowd_size
 from app.service.fusion import means_of_subjects
 from training import protocols
 from training.benchmarks import Embedded, people_of
+from training.calibration import limits_of
 
 YAW_EDGES: Final = (0, 15, 30, 45, 60, 75, 90)
 GALLERY_SIZES: Final = (250, 500, 1000, 3000, 10_000, 20_000)
@@ -160,16 +161,11 @@ def open_set(
 def _served(
     found: protocols.Search, strangers: protocols.Search, table: ThresholdTable, subjects: int, fpir: float = 1e-2
 ) -> Served | None:
-    size = crowd_size(subjects)
-    if not size or not table.rows:
+    if not crowd_size(subjects) or not table.rows:
         return None
-    at, usual = table.at_fpir(fpir, subjects)[0], usual_level(table, subjects, size)
-
-    def limits(of: protocols.Search) -> NDArray[np.float64]:
-        return at + np.maximum(-LAXEST, of.level - usual)
-
-    alarms = np.maximum(strangers.other, strangers.mate) >= limits(strangers)
-    return Served(float(alarms.mean()), float(1 - np.mean((found.rank == 1) & (found.mate >= limits(found)))))
+    alarms = np.maximum(strangers.other, strangers.mate) >= limits_of(strangers, table, subjects, fpir)
+    hits = (found.rank == 1) & (found.mate >= limits_of(found, table, subjects, fpir))
+    return Served(float(alarms.mean()), float(1 - hits.mean()))
 
 
 def _joined(a: protocols.Search, b: protocols.Search) -> protocols.Search:

@@ -54,6 +54,7 @@ def write(results: Results, picture: Picture | None, out: Path) -> Path:
         *(_thresholds(name, view) for name, view in results.views.items()),
         "<h2>One to many</h2>",
         *(_many(name, view) for name, view in results.views.items()),
+        *(_calibration(name, view) for name, view in results.views.items()),
         "<h2>Groups</h2>",
         *(_groups(name, view) for name, view in results.views.items()),
     ]
@@ -162,6 +163,16 @@ def _many(name: str, view: View) -> str:
             head += ["rank-1 Simple / Medium / Hard", "not found"]
             out += f"<h3>{name}: {title}</h3>" + _table(head, rows)
     return out
+
+
+def _calibration(name: str, view: View) -> str:
+    rows = [
+        [f"{c.subjects}", f"{c.templates}", _percent(c.wanted, 1), _percent(c.fpir), _percent(c.fnir)]
+        for c in view.calibration
+    ]
+    head = ["people enrolled", "pictures each", "wanted FPIR", "FPIR that came of it", "FNIR"]
+    title = f"<h3>{name}: LFW searched as served, everybody else a stranger</h3>"
+    return title + _table(head, rows) if rows else ""
 
 
 def _between(one: Interval) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from training.benchmarks import Verified
+from training.calibration import Calibrated
 from training.identification import GroupRate, OpenSet, RankByYaw
 from training.protocols import PairCounts
 
@@ -28,6 +29,7 @@ class View:
     by_yaw: list[RankByYaw] = field(default_factory=list)
     cmc: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     groups: dict[str, list[GroupRate]] = field(default_factory=dict)
+    calibration: list[Calibrated] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -143,6 +145,7 @@ def _view(view: View) -> dict[str, Any]:
         {"from": r.low, "to": r.high, "probes": r.probes, "rank1": r.rank1, "rank5": r.rank5} for r in view.by_yaw
     ]
     out["cmc"] = {name: curve.tolist() for name, curve in view.cmc.items()}
+    out["calibration"] = [asdict(one) for one in view.calibration]
     out["fmr_by_group"] = {
         name: [
             {

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from app.face.thresholds import ThresholdTable
 from app.service.contrast import contrast
+from training.benchmarks import Embedded
+from training.calibration import calibration
 from training.strangers import told_apart
 from training.thresholds import measured, search_table
 
@@ -60,3 +62,14 @@ def test_two_names_of_one_person_are_joined_and_wrong_pictures_not_believed() ->
     assert len(np.unique(joined)) == 4
     assert set(joined[people == 1]) == set(joined[people == 4])
     assert np.flatnonzero(~kept).tolist() == [3]
+
+
+def test_a_wanted_rate_comes_of_the_thresholds_of_its_own_world() -> None:
+    vectors, people = crowd(400, 4, 0.0, 3)
+    table = ThresholdTable.of(search_table(vectors, people, np.zeros(len(people), np.float32))[0])
+    paths = tuple(f"person-{one:04d}/{row}.jpg" for row, one in enumerate(people.tolist()))
+    lfw = Embedded("lfw", paths, vectors, np.zeros(len(people), np.float32))
+    found = calibration(lfw, table)
+    assert {(one.subjects, one.templates) for one in found} == {(n, t) for n in (50, 100, 300) for t in (1, 2)}
+    assert all(one.fpir == pytest.approx(one.wanted, abs=0.02) for one in found if one.templates == 2)
+    assert calibration(lfw, ThresholdTable()) == []
