@@ -7,18 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def between(years: Tensor, ages: Tensor) -> Tensor:
-    """Years [n] as shares [n, groups] of the two groups around them; ``ages`` [groups] rise evenly.
-
-    An age that a standard vector stands for is that vector's alone, and the age loss then the plain one.
-    """
-    step = ages[1] - ages[0]
-    place = ((years - ages[0]) / step).clamp(0, len(ages) - 1)
-    below = place.floor().long().clamp(max=len(ages) - 2)
-    upper = (place - below)[:, None]
-    return F.one_hot(below, len(ages)) * (1 - upper) + F.one_hot(below + 1, len(ages)) * upper
-
-
 def age_loss(logits: Tensor, shares: Tensor) -> Tensor:
     """L_age: cross-entropy of the similarities to the bank over t, [n, groups], against the true groups' shares."""
     return -(shares * logits.log_softmax(dim=1)).sum(dim=1).mean()

@@ -1,6 +1,8 @@
 """Write the golden vectors of every shipped extractor: what tests hold each release of a runtime to.
 
 python -m training.golden tests/face/golden.json
+
+and of the conversions of children that sit on them, beside it in ``golden_grown.json``.
 """
 
 from __future__ import annotations
@@ -10,11 +12,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from app.face.extract import load_extractor
+from app.face.nets.conversion import AdultConversion
 from app.face.runtime import Runtime
-from app.face.weights import SHIPPED, ModelCard, read_card
+from app.face.weights import SHIPPED, ModelCard, load_part, read_card
 
 
 def shipped_extractors() -> list[ModelCard]:
@@ -39,6 +43,26 @@ def golden(card: ModelCard, runtime: Runtime) -> list[float]:
     return [round(float(v), 5) for v in vector]
 
 
+def shipped_conversions() -> list[tuple[ModelCard, ModelCard]]:
+    """The cards of all conversions that come with the product, each with that of the extractor that it fits."""
+    cards = (read_card(path.parent) for path in sorted(SHIPPED.glob("*/card.json")))
+    extractors = {card.extractor: card for card in shipped_extractors()}
+    return [(card, extractors[card.fits]) for card in cards if "conversion" in card.parts]
+
+
+def golden_grown(card: ModelCard, extractor: ModelCard, runtime: Runtime) -> list[float]:
+    """:func:`chart` converted as if it were a child's, whatever age it seems to have, rounded to five places."""
+    conversion = load_part(card, "conversion")
+    assert isinstance(conversion, AdultConversion)
+    embeddings, maps = load_extractor(extractor, runtime).look(chart(extractor.input_size)[None])
+    assert maps is not None
+    with torch.inference_mode():
+        (vector,) = conversion.grown(torch.from_numpy(embeddings), torch.from_numpy(maps)).numpy()
+    return [round(float(v), 5) for v in vector]
+
+
 if __name__ == "__main__":
     vectors = {card.model_id: golden(card, "torch") for card in shipped_extractors()}
-    Path(sys.argv[1]).write_text(json.dumps(vectors, indent=0) + "\n", encoding="utf-8")
+    grown = {card.model_id: golden_grown(card, on, "torch") for card, on in shipped_conversions()}
+    for path, found in ((Path(sys.argv[1]), vectors), (Path(sys.argv[1]).with_stem("golden_grown"), grown)):
+        path.write_text(json.dumps(found, indent=0) + "\n", encoding="utf-8")

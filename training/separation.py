@@ -20,13 +20,18 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from app.face.nets.age import AgeSeparation, Conversion, Separated, reach_of
+from app.face.nets.age import COVERED, AgeSeparation, Conversion, Separated, between
 from app.face.nets.edgenext import EdgeNeXt
 from app.face.nets.heads import MarginSoftmax
 from training.ages import Faces
 from training.checkpoint import Run
-from training.cross_age_losses import age_loss, between, conversion_loss, identity_kept
+from training.cross_age_losses import age_loss, conversion_loss, identity_kept
+from training.intervals import reaches
 from training.landmarks import share_of_rate
+
+EVEN = 0.75
+"""How far the interval is calibrated for all decades alike (see ``reaches``): chosen on one half of the calibration
+faces by what the other half's interval held."""
 
 TRIES = 3
 """Of so many other pictures of a person the one furthest in predicted age makes the pair."""
@@ -264,11 +269,13 @@ def outputs_of(
     return np.concatenate(identities), np.concatenate(intervals)
 
 
-def calibrate(separation: AgeSeparation, sets: Sequence[Faces]) -> None:
-    """Set the interval's ``reach`` on the calibration pictures of the sets with ages."""
+def calibrate(separation: AgeSeparation, sets: Sequence[Faces], even: float = EVEN) -> None:
+    """Set how far the interval reaches on the calibration pictures of the sets with ages."""
     maps = np.concatenate([faces.maps[faces.where("calibrate")] for faces in sets])
     true = np.concatenate([faces.age[faces.where("calibrate")] for faces in sets])
     with torch.inference_mode():
         parts = separation(torch.from_numpy(maps.astype(np.float32)))
-        years, spread = separation.years(parts.age)
-        separation.reach.copy_(reach_of(years, spread, torch.from_numpy(true)))
+        years, spread = (one.numpy() for one in separation.years(parts.age))
+        below, above = reaches(years, spread, true, separation.ages.numpy(), COVERED, even)
+        separation.below.copy_(torch.from_numpy(below))
+        separation.above.copy_(torch.from_numpy(above))

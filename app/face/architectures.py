@@ -9,6 +9,7 @@ from torch import nn
 
 from app.errors import WeightsError
 from app.face.nets.age import AgeSeparation
+from app.face.nets.conversion import AdultConversion
 from app.face.nets.edgenext import EdgeNeXt
 from app.face.nets.facial_parameters import FacialParameters
 from app.face.nets.heads import Frontalizer
@@ -19,6 +20,7 @@ from app.face.nets.refiner import Refiner
 from app.face.nets.resnet import ResNet
 
 ARCHITECTURES: Final[Mapping[str, Callable[..., nn.Module]]] = {
+    "adult_conversion": AdultConversion,
     "age_separation": AgeSeparation,
     "edgenext": EdgeNeXt,
     "facial_parameters": FacialParameters,

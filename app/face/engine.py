@@ -24,6 +24,7 @@ from app.face.cascade import DetectorSettings
 from app.face.detect import Detector, looked_at_size
 from app.face.extract import Extractor, load_extractor, onnx_card, packaged_card, recut, unit
 from app.face.faces import Attributes, Detection, Face, Occlusion, Picture, Pose, Spectrum
+from app.face.grown import Grower, load_grower
 from app.face.occlusion import Stricter, Unmasker, load_unmasker
 from app.face.pose import pose_from_points
 from app.face.quality import quality_of
@@ -59,12 +60,13 @@ class Engine:
         runtime: str = "torch",
         estimators: Estimators | None = None,
         unmasker: Unmasker | None = None,
+        grower: Grower | None = None,
         infrared: Callable[[], Extractor] | None = None,
     ) -> None:
         self._detector, self._extractor, self._refiner = detector, extractor, refiner
         self._frontalizer, self._pose = frontalizer, pose
         self._networks = Networks(extractor, infrared)
-        self._unmasker = unmasker
+        self._unmasker, self._grower = unmasker, grower
         self.stricter = unmasker.stricter if unmasker else Stricter()
         self._estimators = estimators or Estimators({}, Place())
         self.attributes = self._estimators.names
@@ -104,19 +106,23 @@ class Engine:
         place = Place(runtime, threads, device)
         extractor = load_extractor(card, runtime, threads, device)
         cards = find_estimators(card.extractor, [*weights, SHIPPED])
-        covers = cards.get("occlusion")
+        covers, age = cards.get("occlusion"), cards.get("age")
+        grower = load_grower(age) if age else None
         dark = find_infrared(card.extractor, [*weights, SHIPPED])
         whole = completed(card, looker)
+        for shaper in (covers, age if grower else None):
+            whole = shaped_by(whole, shaper) if shaper else whole
         return cls(
             Detector.load(cache, detector, runtime, threads, device),
             extractor,
             _over_arrays(frontalizer) if frontalizer else None,
             run_with(runtime, FromPixels(pose, card.mean, card.std), shape, threads, device) if pose else None,
             refiner_of(looker, runtime, threads, device),
-            shaped_by(whole, covers) if covers else whole,
+            whole,
             runtime if device == "cpu" else f"torch {device}",
             Estimators(cards, place),
             load_unmasker(covers, place) if covers else None,
+            grower,
             partial(load_infrared, dark, card, runtime, threads, device) if dark else None,
         )
 
@@ -210,13 +216,21 @@ class Engine:
     def _see(
         self, chips: NDArray[np.uint8], network: Extractor
     ) -> tuple[NDArray[np.float32], Sequence[Occlusion | None], NDArray[np.float32] | None]:
-        """Embeddings of what is not covered, and what is, as far as the model knows; the last maps."""
-        # The decoder reads the maps of the extractor it was trained on: another network's mean other things.
-        if self._unmasker is None or network is not self._extractor or not len(chips):
-            embeddings, maps = network.look(chips)
-            return embeddings, [None] * len(chips), maps
-        embeddings, last, before = network.stages(chips)
-        return *self._unmasker.see(embeddings, before), last
+        """Embeddings of what is not covered, and what is, as far as the model knows; the last maps.
+
+        Children are embedded as grown up where nothing covers them.
+        """
+        # What was trained on the maps of the extractor is for these: another network's mean other things.
+        if network is not self._extractor or not len(chips):
+            embeddings, last = network.look(chips)
+            return embeddings, [None] * len(chips), last
+        embeddings, *maps = network.stages(chips)
+        if self._grower:
+            embeddings = self._grower.grow(embeddings, maps[0])
+        if self._unmasker is None:
+            return embeddings, [None] * len(chips), maps[0] if maps else None
+        embeddings, covers = self._unmasker.see(embeddings, maps[1])
+        return embeddings, covers, maps[0]
 
     def _standard(self) -> bool:
         return self._extractor.size == CROP_SIZE and bool(np.allclose(self._extractor.template, TEMPLATE))

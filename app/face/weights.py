@@ -2,7 +2,8 @@
 
 A folder holds ``card.json`` and the safetensors files it names. One card covers an extractor and what belongs
 to it (frontalizer, pose head, landmark refiner), so that one model id names vectors that may meet. An estimator
-of attributes has a card of its own: its ``kind`` is the attribute's name, its part is ``estimator``.
+of attributes has a card of its own: its ``kind`` is the attribute's name, its part is ``estimator``; that of age may
+hold a ``conversion`` of children besides.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from app.face.thresholds import ThresholdTable
 
 CARD: Final = "card.json"
 
-KINDS: Final = ("extractor", "frontalizer", "pose", "landmarks", "estimator", "entry")
+KINDS: Final = ("extractor", "frontalizer", "pose", "landmarks", "estimator", "entry", "conversion")
 
 SHIPPED: Final = Path(__file__).resolve().parent.parent / "weights"
 

@@ -10,9 +10,10 @@ import pytest
 
 from app.face.weights import SHIPPED, ModelCard, load_part, read_card
 from app.settings import Settings
-from training.golden import golden, shipped_extractors
+from training.golden import golden, golden_grown, shipped_conversions, shipped_extractors
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))
+GROWN = json.loads((Path(__file__).parent / "golden_grown.json").read_text(encoding="utf-8"))
 CARDS = shipped_extractors()
 
 
@@ -43,6 +44,14 @@ class TestShipped:
 
 def test_the_default_model_ships() -> None:
     assert Settings.model_fields["extractor"].default in {card.name for card in CARDS}
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+def test_children_are_converted_as_when_the_conversion_was_made(runtime: str) -> None:
+    for card, extractor in shipped_conversions():
+        was, now = np.array(GROWN[card.model_id]), np.array(golden_grown(card, extractor, runtime))  # type: ignore[arg-type]
+        assert was @ now / np.linalg.norm(was) / np.linalg.norm(now) >= 0.9999
 
 
 def test_nothing_in_the_weights_folder_is_without_a_card() -> None:

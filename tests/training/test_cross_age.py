@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from app.face.nets.age import TEMPERATURE, AgeSeparation, Conversion, reach_of
+from app.face.nets.age import TEMPERATURE, AgeSeparation, Conversion, between
 from app.face.nets.edgenext import EdgeNeXt
 from training.ages import part_of
 from training.checkpoint import Run
-from training.cross_age_losses import age_loss, between, conversion_loss, identity_kept
+from training.cross_age_losses import age_loss, conversion_loss, identity_kept
+from training.intervals import reaches
 from training.separation import Config, Samples, fit, fit_regressor, outputs_of
 
 torch.set_num_threads(1)
@@ -101,13 +102,41 @@ def test_the_margin_is_paid_by_who_is_as_near_to_another_and_by_nobody_else() ->
     assert float(identity_kept(other, one, other, 0.3)) == pytest.approx(1.3)
 
 
-def test_the_interval_holds_what_it_was_calibrated_to_hold() -> None:
-    torch.manual_seed(3)
-    true, spread = torch.rand(999) * 80, 1 + torch.rand(999) * 5
-    years = true + torch.randn(999) * spread
-    reach = reach_of(years, spread, true)
-    held = (years - true).abs() <= reach * (spread + 1)
-    assert float(held.float().mean()) == pytest.approx(0.8, abs=0.002)
+def test_the_interval_holds_what_it_was_calibrated_to_hold_at_every_age() -> None:
+    rng = np.random.default_rng(3)
+    ages = np.arange(0, 101, 5, dtype=np.float32)
+    true = rng.uniform(0, 90, 20_000).astype(np.float32)
+    spread = rng.uniform(1, 6, len(true)).astype(np.float32)
+    # The older the wider and the more too low, which one reach for all ages cannot hold.
+    years = np.clip(true - 0.1 * true + rng.standard_normal(len(true)) * (1 + true / 10), 0, 100).astype(np.float32)
+    below, above = reaches(years, spread, true, ages, 0.8, even=0.0)
+    low, high = (np.interp(years, ages, row) * (spread + 1) for row in (below, above))
+    held = (true >= years - low) & (true <= years + high)
+    assert held.mean() == pytest.approx(0.8, abs=0.02)
+    for start in range(10, 80, 10):
+        near = (years >= start) & (years < start + 10)
+        assert held[near].mean() == pytest.approx(0.8, abs=0.05)
+
+
+def test_an_even_interval_holds_the_rare_too() -> None:
+    rng = np.random.default_rng(4)
+    true = np.concatenate([rng.uniform(60, 70, 2000), rng.uniform(80, 90, 50)]).astype(np.float32)
+    years = (66 + rng.standard_normal(len(true))).astype(np.float32)
+    spread, ages = np.ones_like(true), np.arange(0, 101, 5, dtype=np.float32)
+
+    def held(even: float) -> float:
+        _, above = reaches(years, spread, true, ages, 0.8, even)
+        return float((true <= years + 2 * np.interp(years, ages, above))[true >= 80].mean())
+
+    assert held(0.0) == 0
+    assert held(1.0) > 0.6
+
+
+def test_ages_that_nobody_is_predicted_near_take_the_nearest_reach() -> None:
+    one = np.array([30.0], np.float32)
+    below, above = reaches(one, one * 0, one + 4, np.arange(0, 101, 5, dtype=np.float32), 0.8, 0.0)
+    assert np.allclose(below, 0)
+    assert np.allclose(above, 4)
 
 
 def test_an_interval_is_around_the_age_and_not_below_zero() -> None:

@@ -63,8 +63,10 @@ class AgeSeparation(nn.Module):
         self.bank = nn.Parameter(torch.randn(groups, whole) / whole**0.5)
         self.ages: Tensor
         self.register_buffer("ages", torch.arange(groups) * step)
-        self.reach: Tensor
-        self.register_buffer("reach", torch.ones(()))
+        self.below: Tensor
+        self.register_buffer("below", torch.ones(groups))
+        self.above: Tensor
+        self.register_buffer("above", torch.ones(groups))
         last = self.gate[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():
@@ -110,20 +112,23 @@ class AgeSeparation(nn.Module):
         return mean, spread
 
     def interval(self, age: Tensor) -> Tensor:
-        """years, low, high [n, 3]: ``reach`` (spread + 1) to either side, not below 0."""
+        """years, low, high [n, 3]: ``below`` and ``above`` of that age times (spread + 1), not below 0."""
         mean, spread = self.years(age)
-        half = self.reach * (spread + 1)
-        return torch.stack([mean, (mean - half).clamp(min=0), mean + half], dim=1)
+        near = between(mean, self.ages)
+        low, high = mean - near @ self.below * (spread + 1), mean + near @ self.above * (spread + 1)
+        return torch.stack([mean, low.clamp(min=0), high], dim=1)
 
 
-def reach_of(years: Tensor, spread: Tensor, true: Tensor, covered: float = COVERED) -> Tensor:
-    """The least ``reach`` whose intervals hold ``covered`` of these faces' true ages (split conformal, normalised).
+def between(years: Tensor, ages: Tensor) -> Tensor:
+    """Years [n] as shares [n, groups] of the two groups around them; ``ages`` [groups] rise evenly.
 
-    All [n], in years. Lei et al. 2018, eq. 2 and section 5.2: the quantile is taken at (n + 1) ``covered``.
+    An age that a standard vector stands for is that vector's alone, and the age loss then the plain one.
     """
-    ratio = ((true - years).abs() / (spread + 1)).sort().values
-    place = min(int(torch.ceil(torch.tensor((len(ratio) + 1) * covered))), len(ratio)) - 1
-    return ratio[place]
+    step = ages[1] - ages[0]
+    place = ((years - ages[0]) / step).clamp(0, len(ages) - 1)
+    below = place.floor().long().clamp(max=len(ages) - 2)
+    upper = (place - below)[:, None]
+    return F.one_hot(below, len(ages)) * (1 - upper) + F.one_hot(below + 1, len(ages)) * upper
 
 
 class Conversion(nn.Module):
