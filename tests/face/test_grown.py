@@ -6,19 +6,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from app.errors import WeightsError
+from app.face.engine import Engine
 from app.face.extract import unit
 from app.face.grown import load_grower
 from app.face.nets.age import AgeSeparation
 from app.face.nets.conversion import AdultConversion
-from app.face.weights import ModelCard, write_card
+from app.face.weights import SHIPPED, ModelCard, read_card, write_card
 from training.export import save_weights
 
 FACTS = {"input_size": 112, "mean": [0], "std": [1], "width": 192, "thresholds": [], "licence": "CC0-1.0"}
 
 
-def card_with(folder: Path, conversion: torch.nn.Module | None, none: float = 22.0) -> ModelCard:
+def card_with(
+    folder: Path, conversion: torch.nn.Module | None, none: float = 22.0, fits: str = "edgenext-00000000"
+) -> ModelCard:
     """An age card whose ages are noise, so that there are young and old faces among noise."""
     torch.manual_seed(0)
     kwargs = {"width": 192, "channels": 192}
@@ -28,7 +32,7 @@ def card_with(folder: Path, conversion: torch.nn.Module | None, none: float = 22
         save_weights(conversion.state_dict(), folder / "conversion.safetensors")
         shape = {"width": 192, "cells": 1728, "full": none - 4, "none": none}
         parts["conversion"] = {"architecture": "adult_conversion", "kwargs": shape, "file": "conversion.safetensors"}
-    return write_card(folder, {"name": "age-test", "kind": "age", "parts": parts, **FACTS})
+    return write_card(folder, {"name": "age-test", "kind": "age", "fits": fits, "parts": parts, **FACTS})
 
 
 def moving() -> AdultConversion:
@@ -50,6 +54,24 @@ def test_only_the_young_are_changed_and_none_by_who_stands_beside(tmp_path: Path
     same = (together == embeddings).all(axis=1)
     assert 0 < same.sum() < 40
     assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+
+
+def test_the_engine_grows_children_whom_nothing_covers_and_its_model_id_says_so(
+    tmp_path: Path, cache: Path, astronaut: NDArray[np.uint8]
+) -> None:
+    """With a gate that lets everybody through, the astronaut counts as a child; with one at no age, nobody does."""
+    fits = read_card(SHIPPED / "fast").extractor
+    models, faces, asked = [], [], []
+    for name, none in (("nobody", -1.0), ("everybody", 500.0)):
+        card_with(tmp_path / name / "age", moving(), none=none, fits=fits)
+        engine = Engine.load(cache, "fast", [tmp_path / name], runtime="torch")
+        assert (engine.extractor, "age" in engine.attributes) == (fits, True)
+        models.append(engine.model_id)
+        faces.append(engine.pictures([astronaut])[0].faces[0].embedding)
+        asked.append(engine.pictures([astronaut], frozenset({"age"}))[0].faces[0].embedding)
+    assert models[0] != models[1]
+    assert not np.array_equal(*faces)
+    assert np.array_equal(faces, asked)
 
 
 def test_no_face_is_no_trouble(tmp_path: Path) -> None:
