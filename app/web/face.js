@@ -19,8 +19,8 @@ export function faceCard(face, number, axis, picture) {
     { class: "card face", "data-decision": face.decision, "aria-label": number ? `Face ${number}` : "The face" },
     el("header", {}, thumb, el("div", {}, title, decisionBadge(face.decision))),
     el("p", { class: "soft" }, reason(face, limit)),
-    limit.raised > 0 ? el("p", { class: "note warn" }, raisedWords(limit)) : null,
-    limit.contrast ? el("p", { class: "soft" }, contrastWords(limit)) : null,
+    told(limit.raised) ? el("p", { class: "note warn" }, raisedWords(limit)) : null,
+    told(limit.contrast) ? el("p", { class: "soft" }, contrastWords(limit)) : null,
     face.candidates.length ? candidates(face.candidates, limit, axis) : null,
     aged(face.candidates[0]),
     about(face),
@@ -64,6 +64,9 @@ function candidates(list, limit, axis) {
     axis,
   );
 }
+
+/** Whether a threshold moved by enough to speak of. */
+export const told = (moved) => Math.abs(moved) >= 0.005;
 
 /** That less of the face was seen, and what follows. */
 export const raisedWords = (limit) => `The threshold is ${score(limit.raised)} stricter than for a bare face: less of this one can be seen.`;

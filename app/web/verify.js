@@ -2,7 +2,7 @@
 
 import { verify } from "./api.js";
 import { byId, el } from "./dom.js";
-import { about, axisOf, raisedWords, scoreBars } from "./face.js";
+import { about, axisOf, raisedWords, scoreBars, told } from "./face.js";
 import { picker } from "./picker.js";
 import { preview } from "./picture.js";
 import { shot } from "./shot.js";
@@ -56,7 +56,7 @@ function verdict(done) {
     el("h3", {}, said),
     el("p", {}, decisionBadge(done.match ? "match" : "no_match")),
     scoreBars([{ label: "Score of the two", id: `distance ${done.distance.toFixed(3)}`, score: done.score }], done.threshold, axisOf([done.score], done.threshold)),
-    done.threshold.raised > 0 ? el("p", { class: "note warn" }, raisedWords(done.threshold)) : null,
+    told(done.threshold.raised) ? el("p", { class: "note warn" }, raisedWords(done.threshold)) : null,
     el("p", { class: "soft" }, aboutComparison(done.threshold)),
     timings(done.timings_ms),
   );
