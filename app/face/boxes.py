@@ -21,7 +21,8 @@ def overlaps(a: Boxes, b: Boxes, over: Literal["union", "smaller"] = "union") ->
 
 
 def areas(boxes: Boxes) -> NDArray[np.float64]:
-    return np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)
+    areas_: NDArray[np.float64] = np.maximum(boxes[:, 2] - boxes[:, 0], 0) * np.maximum(boxes[:, 3] - boxes[:, 1], 0)
+    return areas_
 
 
 def strongest(
@@ -32,9 +33,14 @@ def strongest(
     As the published cascade does it: a box that is itself suppressed still suppresses others.
     """
     order = np.argsort(-scores, kind="stable")
-    ranked = boxes[order]
-    hidden = np.triu(overlaps(ranked, ranked, over) > threshold, k=1).any(axis=0)
-    return order[~hidden]
+    if len(order) < 2:
+        return order
+    ranked, places = boxes[order], np.arange(len(order))
+    above = overlaps(ranked, ranked, over) > threshold
+    first = above.argmax(
+        axis=0
+    )  # the best box that overlaps each: itself, one that hides it, or, for an empty one, none
+    return order[~((first < places) & above[first, places])]
 
 
 def squared(boxes: Boxes) -> Boxes:

@@ -80,6 +80,9 @@ LOOK_PROPOSALS: Final = 32
 """The best of P-Net's windows that go on: a face that fills the frame is among them, and an empty picture costs
 little."""
 
+SAMPLED_TWICE: Final = 2.0
+"""Up to this many times larger, two samples a side miss no pixel of a picture that is made smaller."""
+
 LOOK_SIDE: Final = 320
 """The longer side at which a second look is taken: enough for O-Net's 48 pixels on a quarter of it."""
 
@@ -200,6 +203,10 @@ def looked_at(picture: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
     size = looked_at_size(picture, max_side)
     if size == picture.shape[1::-1]:
         return picture
+    if max(picture.shape[:2]) <= SAMPLED_TWICE * max(size):
+        # Interpolated at two samples a side of each new pixel, then averaged: within a few grey values of the mean of
+        # the area, in less than half its time.
+        picture = np.asarray(cv2.resize(picture, (2 * size[0], 2 * size[1]), interpolation=cv2.INTER_LINEAR), np.uint8)
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 

@@ -52,19 +52,24 @@ class Canvas:
 
 
 def packed(levels: Sequence[Level]) -> Canvas:
-    """Levels laid on shelves as wide as the first of them. Sides and corners are even, as P-Net's stride is two."""
+    """Levels, largest first, each at the first free place, on a canvas as wide as the first of them.
+
+    Sides and corners are even, as P-Net's stride is two. What lies beside and below a level in its place is free.
+    """
     width = _even(levels[0].pixels.shape[1])
-    shelves: list[list[int]] = []  # of top, height, width used
+    free: list[tuple[int, int, int, int]] = []  # of left, top, width, height
     corners, bottom = [], 0
     for level in levels:
         high, wide = (_even(side) for side in level.pixels.shape[:2])
-        shelf = next((s for s in shelves if s[1] >= high and s[2] + wide <= width), None)
-        if shelf is None:
-            shelf = [bottom, high, 0]
-            shelves.append(shelf)
+        place = next((one for one in free if one[2] >= wide and one[3] >= high), None)
+        if place is None:
+            place = (0, bottom, width, high)
             bottom += high
-        corners.append((shelf[2], shelf[0]))
-        shelf[2] += wide
+        else:
+            free.remove(place)
+        x, y, across, down = place
+        corners.append((x, y))
+        free += [(x, y + high, wide, down - high), (x + wide, y, across - wide, down)]
     sheet = np.full((bottom, width, 3), GREY[0], np.uint8)
     for level, (x, y) in zip(levels, corners, strict=True):
         high, wide = level.pixels.shape[:2]

@@ -8,24 +8,28 @@ from pathlib import Path
 from threading import Thread
 from typing import cast
 
+import cv2
 import joblib
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.errors import WeightsError
 from app.face import published
 from app.face.align import TEMPLATE
 from app.face.boxes import overlaps
-from app.face.cascade import NOTHING, Candidates, Cascade, DetectorSettings
+from app.face.cascade import NOTHING, ROUGHLY, Candidates, Cascade, DetectorSettings
 from app.face.decode import decode
-from app.face.detect import Detector, agreed_on
+from app.face.detect import Detector, agreed_on, looked_at, looked_at_size
 from app.face.faces import Detection, Pose
 from app.face.nets.mtcnn import NETWORKS, ONet, PNet, RNet
 from app.face.plain import detect_plainly
 from app.face.published import load_mtcnn
 from app.face.refine import Refined
+from app.face.runtime import FromPixels, TorchNetwork
 
 PUBLISHED = json.loads((Path(__file__).parent / "published_faces.json").read_text())
 """What the package mtcnn 1.0.0 itself finds, by TensorFlow: the portrait and 48 of the photographs, x0 y0 x1 y1."""
@@ -192,10 +196,50 @@ def test_large_pictures_are_looked_at_smaller(cache: Path, astronaut: NDArray[np
     assert overlaps(boxes([face]), np.array(PUBLISHED["astronaut"])).max() > 0.8
 
 
+@settings(max_examples=30)
+@given(st.integers(100, 300), st.integers(100, 300), st.integers(20, 99))
+def test_smaller_is_close_to_the_mean_of_the_area(height: int, width: int, side: int) -> None:
+    soft = cv2.GaussianBlur(np.random.default_rng(0).normal(size=(height, width, 3)), (0, 0), 6)
+    picture = np.clip(127 + soft * 600, 0, 255).astype(np.uint8)
+    small = looked_at(picture, side)
+    area = cv2.resize(picture, looked_at_size(picture, side), interpolation=cv2.INTER_AREA)
+    assert small.shape == area.shape
+    assert np.abs(area.astype(int) - small).mean() < 2
+
+
+@pytest.mark.parametrize("side", [60, 101, 140, 150, 160, 290])
+def test_what_is_too_fine_for_the_new_size_becomes_grey(side: int) -> None:
+    stripes = np.zeros((300, 300, 3), np.uint8)
+    stripes[:, ::2] = 255
+    area = cv2.resize(stripes, (side, side), interpolation=cv2.INTER_AREA)
+    assert np.abs(looked_at(stripes, side).astype(int) - area).mean() < 16
+
+
 def test_torch_and_openvino_agree(cache: Path, detector: Detector, astronaut: NDArray[np.uint8]) -> None:
     ((a,),) = detector.detect([astronaut])
     ((b,),) = Detector.load(cache, runtime="torch").detect([astronaut])
     assert np.allclose(a.box, b.box, atol=1e-2)
+
+
+def test_a_rough_first_network_changes_no_face(cache: Path, astronaut: NDArray[np.uint8]) -> None:
+    pnet, rnet, onet = (TorchNetwork(FromPixels(one), "cpu") for one in load_mtcnn(cache))
+
+    class Rough:
+        """P-Net as bfloat16 makes it: every answer a little off."""
+
+        def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            exact = pnet(pixels)
+            return exact + np.random.default_rng(0).uniform(-0.9 * ROUGHLY, 0.9 * ROUGHLY, exact.shape)
+
+        outputs = pnet.outputs
+
+    pictures = [astronaut, np.ascontiguousarray(astronaut[:256, 96:352])]
+    exact = Cascade(pnet, rnet, onet)(pictures, DetectorSettings())
+    rough = Cascade(Rough(), rnet, onet, cells=pnet)(pictures, DetectorSettings())
+    for one, other in zip(exact, rough, strict=True):
+        assert len(one.boxes)
+        for part in ("boxes", "scores", "points"):
+            assert np.allclose(getattr(one, part), getattr(other, part), atol=1e-3)
 
 
 def test_threads_side_by_side(detector: Detector, astronaut: NDArray[np.uint8]) -> None:

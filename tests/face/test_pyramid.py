@@ -44,6 +44,13 @@ def test_a_level_is_close_to_an_average_of_the_picture_itself() -> None:
         assert np.abs(direct.astype(int) - level.pixels).mean() < 3
 
 
+def test_the_canvas_wastes_little() -> None:
+    for height, width in ((480, 640), (576, 1024), (1024, 576), (250, 250)):
+        levels = pyramid(np.zeros((height, width, 3), np.uint8), 0.6, 0.709, 12)
+        sheet = packed(levels).sheet
+        assert sum(level.pixels.size for level in levels) > 0.88 * sheet.size
+
+
 def test_a_window_of_the_same_size_is_the_picture() -> None:
     picture = smooth(100, 100)
     (window,) = windows(picture, np.array([[10.0, 20.0, 33.0, 43.0]]), 24)
