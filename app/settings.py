@@ -28,6 +28,16 @@ class Settings(BaseSettings):
         default="",
         description="SQLAlchemy URL, `postgresql+psycopg://...` for Postgres. Empty: SQLite in the data folder.",
     )
+    gallery: Literal["faiss", "pgvector", "pgvector-hnsw", "milvus"] = Field(
+        default="faiss",
+        description="What searches: `faiss` in this process, or a service of its own that several machines share.",
+    )
+    gallery_url: str = Field(
+        default="",
+        description="Of `pgvector`: an SQLAlchemy URL, the database itself where empty. Of `milvus`: "
+        "`http://HOST:19530/NAME`, or a file for milvus-lite.",
+    )
+    gallery_token: SecretStr | None = Field(default=None, description="`USER:PASSWORD` or token of Milvus.")
     host: str = Field(default="127.0.0.1", description="Address to listen on. Beyond this machine a key is needed.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
     api_key: SecretStr | None = Field(

@@ -37,7 +37,8 @@ def postgres_server() -> Iterator[str]:
         server.cleanup()
 
 
-def _fresh_postgres(server: str) -> str:
+def fresh_postgres(server: str) -> str:
+    """The URL of an empty database of that server."""
     name = f"test_{next(_numbers)}"
     _administer(server, f"CREATE DATABASE {name}")
     return server.replace("/postgres?", f"/{name}?")
@@ -55,7 +56,7 @@ def empty_database(request: pytest.FixtureRequest, folder: Path) -> str:
     """The URL of an empty database of the kind that ``request.param`` names."""
     if request.param == "sqlite":
         return f"sqlite:///{folder / 'frontalis.db'}"
-    return _fresh_postgres(request.getfixturevalue("postgres_server"))
+    return fresh_postgres(request.getfixturevalue("postgres_server"))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -56,6 +56,14 @@ class Gallery(Protocol):
         """How many templates the collection holds."""
         ...
 
+    def collections(self) -> list[int]:
+        """At least those that hold templates."""
+        ...
+
+    def ids(self, collection: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Templates and their subjects [n] that the collection holds, in no order."""
+        ...
+
     def close(self) -> None:
         """Flush what needs flushing and let go of files and connections."""
         ...

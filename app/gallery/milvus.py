@@ -78,6 +78,34 @@ class MilvusGallery:
             counted = self._client.query(name, filter="", output_fields=["count(*)"], consistency_level="Strong")
             return int(counted[0]["count(*)"])
 
+    def collections(self) -> list[int]:
+        with _answering():
+            own = [name.removeprefix(f"{self._prefix}_") for name in self._client.list_collections()]
+        return [int(name) for name in own if name.isdecimal()]
+
+    def ids(self, collection: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        pairs: list[tuple[int, int]] = []
+        with _answering():
+            if self._client.has_collection(self._name(collection)):
+                every = self._client.query_iterator(
+                    self._name(collection),
+                    batch_size=_AT_ONCE,
+                    output_fields=["template", "subject"],
+                    consistency_level="Strong",
+                )
+                while part := every.next():
+                    pairs += [(row["template"], row["subject"]) for row in part]
+                every.close()
+        both = np.array(pairs, np.int64).reshape(-1, 2)
+        return both[:, 0], both[:, 1]
+
+    def forget_others(self, like: str) -> None:
+        """Drop all other collections whose names begin so: what another model left behind holds faces too."""
+        with _answering():
+            for name in self._client.list_collections():
+                if name.startswith(like) and not name.startswith(f"{self._prefix}_"):
+                    self._client.drop_collection(name)
+
     def close(self) -> None:
         with _answering():
             self._client.close()

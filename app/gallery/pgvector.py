@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -33,8 +34,8 @@ class PgvectorGallery:
     def __init__(
         self, url: str, width: int, *, half: bool = True, hnsw: bool = False, table: str = "gallery_vectors"
     ) -> None:
-        if not re.fullmatch(r"[a-z_]{1,40}", table):
-            raise GalleryError("A table's name is lower-case letters and underscores")
+        if not re.fullmatch(r"[a-z_][a-z0-9_]{0,39}", table):
+            raise GalleryError("A table's name is lower-case letters, digits and underscores")
         self.width = width
         self._type = f"{'halfvec' if half else 'vector'}({width})"
         self._table = f"{table}_{width}"
@@ -105,6 +106,31 @@ class PgvectorGallery:
                 text(f"SELECT count(*) FROM {self._table} WHERE collection = :collection"), {"collection": collection}
             )
             return int(counted.scalar_one())
+
+    def collections(self) -> list[int]:
+        with self._begin() as connection:
+            return list(connection.execute(text(f"SELECT DISTINCT collection FROM {self._table}")).scalars())
+
+    def ids(self, collection: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        with self._begin() as connection:
+            rows = connection.execute(
+                text(f"SELECT template, subject FROM {self._table} WHERE collection = :collection"),
+                {"collection": collection},
+            )
+            pairs = np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
+
+    def forget_others(self, like: str) -> None:
+        """Drop all other tables whose names begin so: what another model left behind holds faces too."""
+        with self._begin() as connection:
+            found = connection.execute(
+                text(
+                    "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND starts_with(tablename, :a)"
+                ),
+                {"a": like},
+            ).scalars()
+            for name in set(found) - {self._table}:
+                connection.execute(text(f'DROP TABLE IF EXISTS "{name}"'))
 
     def close(self) -> None:
         self._engine.dispose()

@@ -10,7 +10,7 @@ from app.gallery.contract import Gallery
 from app.gallery.faiss import FaissGallery
 from app.service.collections import ensure_default
 from app.service.index import Index
-from app.service.loading import load_engine, load_presentation
+from app.service.loading import load_engine, load_gallery, load_presentation
 from app.service.machine import prepare
 from app.service.parts import Engine, Parts
 from app.service.snapshots import Snapshots
@@ -27,7 +27,7 @@ def opened(
     """Everything ready for requests, closed again at the end.
 
     ``own``: bring the tables up and keep the snapshot. Those who only read may do without.
-    Raises ``StoreError``, ``WeightsError``, ``ConfigurationError``.
+    Raises ``StoreError``, ``WeightsError``, ``ConfigurationError``, ``GalleryError``.
     """
     prepare(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -42,7 +42,7 @@ def opened(
         elif migrate.revision(database) != migrate.head():
             raise StoreError("The database is empty or of another version: run `frontalis migrate`")
         engine = engine or load_engine(settings)
-        gallery = gallery or FaissGallery(engine.width, seals=seals)
+        gallery = gallery or load_gallery(settings, engine.width, engine.model_id, own)
         snapshots = None
         if isinstance(gallery, FaissGallery):
             snapshots = Snapshots(gallery, settings.data_dir / "index", engine.model_id, own, seals)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import FrontalisError, GalleryError, StoreError
 from app.gallery.contract import Gallery, Hit
+from app.service.agreement import Restored, bring_to_rows, held_by
 from app.service.following import Follower
 from app.service.snapshots import Snapshots
 from app.store import following, queries
@@ -172,23 +173,43 @@ class Index:
         if not self._restored():
             log.info("index built", templates=self.rebuild())
 
+    def refill(self) -> int:
+        """After a failure. What a service of its own holds is compared with the rows, and filled anew only where that
+        does not help: others search in it. Answers how many templates it holds. Raises ``GalleryError``."""
+        if self._snapshots is None and self._restored():
+            return sum(self._gallery.count(collection) for collection in self._follower.collections())
+        return self.rebuild()
+
     def _restored(self) -> bool:
-        if self._snapshots is None:
-            return False
         with self._lock:
-            try:
-                with self._database.reading() as session:
-                    found = self._snapshots.restore(session)
-                    self._follower.start_at(following.heads(session))
-            except StoreError:
-                raise
-            except Exception as error:
-                self._snapshots.refuse(type(error).__name__)
-                return False
+            found = self._from_service() if self._snapshots is None else self._from_snapshot(self._snapshots)
             self._ready = found is not None
         if found is not None:
             log.info("index restored", templates=found.templates, added=found.added, removed=found.removed)
         return self._ready
+
+    def _from_service(self) -> Restored | None:
+        with self._failing():
+            held = held_by(self._gallery)
+            with self._database.reading() as session:
+                heads = following.heads(session)
+                found = bring_to_rows(self._gallery, held, session, self._model_id)
+                self._follower.start_at(heads)
+            if found is None:
+                log.warning("the gallery holds other vectors than the rows; it is filled anew")
+            return found
+
+    def _from_snapshot(self, snapshots: Snapshots) -> Restored | None:
+        try:
+            with self._database.reading() as session:
+                found = snapshots.restore(session)
+                self._follower.start_at(following.heads(session))
+                return found
+        except StoreError:
+            raise
+        except Exception as error:
+            snapshots.refuse(type(error).__name__)
+            return None
 
     def keep(self) -> None:
         """Write a snapshot if it is time; no request waits for it. A failure is logged: the rows are the truth."""
@@ -229,8 +250,8 @@ class Index:
             self._save(self._snapshots)
 
     def templates(self) -> set[int]:
-        """Row ids in the in-process index; none for a gallery that is a service of its own."""
-        return self._snapshots.templates() if self._snapshots is not None else set()
+        """Row ids that the gallery holds. Raises ``GalleryError``."""
+        return {int(one) for templates in held_by(self._gallery).values() for one in templates}
 
     def saved_templates(self) -> set[int]:
         """Row ids in the snapshot file."""
@@ -252,7 +273,7 @@ def keep_ready(index: Index, stop: threading.Event, every: float) -> None:
     while not stop.wait(pause):
         try:
             if not index.ready:
-                log.info("index rebuilt", templates=index.rebuild())
+                log.info("index rebuilt", templates=index.refill())
             pause = every
             while index.follow() and not stop.is_set():
                 pass

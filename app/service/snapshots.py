@@ -1,26 +1,23 @@
 """The in-process index on the disk, so that a start reads it instead of building it. Rows remain the truth.
 
-A template's vector never changes under one model id, so a snapshot follows the rows by ids alone: what they
-lack goes, what they have more comes. A file of another model is never read, it has another name.
+It is brought to the rows by ids (``app.service.agreement``). Each model has a file of its own name.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import structlog
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from app.gallery.faiss import FaissGallery
 from app.gallery.snapshot import fingerprint
 from app.seal import Keyring
+from app.service.agreement import Restored, bring_to_rows, held_by
 from app.store import queries
 
 log = structlog.get_logger("frontalis.index")
@@ -32,18 +29,6 @@ SAVE_SECONDS: Final = 300.0
 SAVE_SHARE: Final = 0.05
 """Of the time at most this share goes to saving for many changes: while a million is enrolled the file, hundreds of
 megabytes by then, is not written after every thousand."""
-PROBES: Final = 64
-SAME: Final = 0.99
-"""Cosine of a row's vector and the same one in the index, which keeps half precision."""
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """``added`` and ``removed``: templates by which the snapshot was behind the rows."""
-
-    templates: int
-    added: int
-    removed: int
 
 
 def _templates(gallery: FaissGallery) -> set[int]:
@@ -86,39 +71,16 @@ class Snapshots:
         return restored
 
     def _follow(self, session: Session) -> Restored | None:
-        collections = [row.id for row in queries.all_collections(session) if row.model_id == self._model_id]
-        for collection in set(self._gallery.collections()) - set(collections):
-            self._gallery.drop(collection)
-        total = added = removed = 0
-        for collection in collections:
+        restored = bring_to_rows(self._gallery, held_by(self._gallery), session, self._model_id)
+        if restored is None:
+            self.refuse("it holds other vectors than the rows")
+            return None
+        for collection in self._gallery.collections():
             templates, subjects = queries.template_ids(session, collection)
-            held, _ = self._gallery.ids(collection)
-            removed += self._gallery.remove(collection, np.setdiff1d(held, templates, assume_unique=True))
-            if not self._finds(session, collection, np.intersect1d(held, templates, assume_unique=True)):
-                self.refuse("it holds other vectors than the rows")
-                return None
-            missing = np.setdiff1d(templates, held, assume_unique=True)
-            for part in queries.vectors_of_templates(session, collection, missing, self._gallery.width):
-                self._gallery.add(part.collection, part.templates, part.subjects, part.vectors)
-                added += len(part.templates)
             if self._gallery.fingerprint(collection) != (len(templates), fingerprint(templates, subjects)):
                 self.refuse("it holds other templates than the rows")
                 return None
-            total += len(templates)
-        return Restored(total, added, removed)
-
-    def _finds(self, session: Session, collection: int, templates: NDArray[np.int64]) -> bool:
-        """Whether the newest of these sorted templates, and some older ones, find themselves.
-
-        Another database, or one put back to an earlier day, may have the same ids for other people.
-        """
-        spread = templates[np.linspace(0, max(len(templates) - 1, 0), min(PROBES, len(templates)), dtype=np.int64)]
-        probes = np.union1d(templates[-PROBES:], spread)
-        for part in queries.vectors_of_templates(session, collection, probes, self._gallery.width):
-            found = self._gallery.search(collection, part.vectors, 1)
-            if any(not hits or hits[0].score < SAME for hits in found):
-                return False
-        return True
+        return restored
 
     def refuse(self, reason: str) -> None:
         """Forget what was read of the snapshot, and say why."""
@@ -155,10 +117,6 @@ class Snapshots:
         self._gallery.save(self._path, 0)  # ids tell what it lacks, so it needs no number
         self._saved, self._took = changes, time.monotonic() - started
         log.info("snapshot saved", seconds=round(self._took, 3))
-
-    def templates(self) -> set[int]:
-        """Row ids of what the index holds in memory."""
-        return _templates(self._gallery)
 
     def saved_templates(self) -> set[int]:
         """Row ids of what the file holds, read anew; none where it cannot be read."""

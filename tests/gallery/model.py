@@ -33,6 +33,13 @@ class PlainGallery:
     def count(self, collection: int) -> int:
         return len(self.rows.get(collection, {}))
 
+    def collections(self) -> list[int]:
+        return list(self.rows)
+
+    def ids(self, collection: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        rows = self.rows.get(collection, {})
+        return np.array(list(rows), np.int64), np.array([subject for subject, _ in rows.values()], np.int64)
+
     @staticmethod
     def _search(rows: dict[int, tuple[int, NDArray[np.float32]]], query: NDArray[np.float32], k: int) -> list[Hit]:
         best: dict[int, Hit] = {}

@@ -86,6 +86,12 @@ def test_a_story(gallery: Gallery) -> None:
         gone = rng.choice(400, 25, replace=False)
         assert gallery.remove(collection, gone) == model.remove(collection, gone)
         assert [gallery.count(c) for c in (1, 2)] == [model.count(c) for c in (1, 2)]
+        for c in (1, 2):
+            held, owners = (each.ids(c) for each in (gallery, model))
+            assert dict(zip(*(part.tolist() for part in held), strict=True)) == dict(
+                zip(*(part.tolist() for part in owners), strict=True)
+            )
+            assert not model.count(c) or c in gallery.collections()
         for k in (1, 5, 100):
             assert_same(gallery.search(collection, probes, k), model.search(collection, probes, k))
     gallery.drop(1)
