@@ -244,9 +244,12 @@ def _median(once: Callable[[int], object], times: int) -> float:
 
 
 def _resident() -> float:
-    """Megabytes this process holds in memory."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1]) if Path("/proc/self/statm").exists() else 0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6 if pages else 0.0
+    """Megabytes of its own that this process holds in memory: pages of files do not count."""
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return 0.0
+    resident, of_files = map(int, statm.read_text().split()[1:3])
+    return (resident - of_files) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ every index.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +21,10 @@ TEMPLATES_A_SUBJECT: Final = 5
 ENROLLED: Final = 0.85
 PROBES: Final = {"known": 0.85, "hard": 0.5}
 """Cosine of a probe to its subject's centre: a frontal picture, and a face turned away."""
+
+
+IN_MEMORY: Final = 2**30
+"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,12 +50,20 @@ def make_crowd(templates: int, width: int, probes: int, seed: int = 0) -> Crowd:
 
     centres = people(-(-templates // TEMPLATES_A_SUBJECT))
     subjects = np.arange(templates, dtype=np.int64) % len(centres)
-    vectors = np.empty((templates, width), np.float32)
+    vectors = _room(templates, width)
     for at in range(0, templates, 65_536):
         vectors[at : at + 65_536] = pictures(centres[subjects[at : at + 65_536]], ENROLLED)
     chosen = centres[rng.integers(0, len(centres), probes)]
     kinds = {kind: pictures(chosen, cosine) for kind, cosine in PROBES.items()}
     return Crowd(vectors, subjects, kinds | {"stranger": people(probes)})
+
+
+def _room(rows: int, width: int) -> NDArray[np.float32]:
+    """Float32 [rows, width], on the disk where it is large: what is measured needs the memory."""
+    if rows * width * 4 <= IN_MEMORY:
+        return np.empty((rows, width), np.float32)
+    with tempfile.TemporaryFile() as file:  # its pages outlive its name
+        return np.memmap(file, np.float32, "w+", shape=(rows, width))
 
 
 def make_people(n: int, width: int, seed: int = 0) -> NDArray[np.float32]:
