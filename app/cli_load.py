@@ -16,14 +16,18 @@ from app.load.bench import bench_load
 from app.settings import Settings
 
 SOAK: Final = 10_000
+GROWTH: Final = 0.03
 _out, _err = Console(), Console(stderr=True)
 
 
 def load(
     subjects: Annotated[int, typer.Option(min=1, help="Made-up people to search among.")] = 100_000,
     clients: Annotated[int, typer.Option(min=1, help="At once.")] = 4,
-    requests: Annotated[int, typer.Option(min=20, help="By all clients together.")] = 1000,
-    soak: Annotated[bool, typer.Option("--soak", help=f"{SOAK:,} requests: does memory stay?")] = False,
+    requests: Annotated[int | None, typer.Option(min=20, help="By all clients together; 1,000 unless --soak.")] = None,
+    soak: Annotated[
+        bool,
+        typer.Option("--soak", help=f"{SOAK:,} requests; fails if one does, or if memory grows by over {GROWTH:.0%}."),
+    ] = False,
     image: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A picture of one face.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -37,10 +41,21 @@ def load(
                 tasks[phase] = progress.add_task(phase, total=of)
             progress.update(tasks[phase], completed=done)
 
-        found = bench_load(Settings(), portrait(image), subjects, clients, SOAK if soak else requests, tell)
+        number = requests or (SOAK if soak else 1000)
+        found = bench_load(Settings(), portrait(image), subjects, clients, number, tell)
     if as_json:
         _out.print_json(json.dumps(found))
-        return
+    else:
+        _show(found)
+    if soak and _failed(found["loaded"]):
+        raise typer.Exit(1)
+
+
+def _failed(run: dict[str, Any]) -> bool:
+    return run["errors"] > 0 or (run["memory_spread"] or 0) > GROWTH
+
+
+def _show(found: dict[str, Any]) -> None:
     _out.print(f"{found['model_id']}, {found['subjects']:,} subjects, {found['processors']} processors")
     _tell("one thread on one processor" if found["one_core"]["pinned"] else "one thread", found["one_core"])
     _tell(f"{found['threads']} threads", found["loaded"])

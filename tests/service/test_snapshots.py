@@ -71,6 +71,14 @@ def test_killed_after_a_snapshot_nothing_deleted_is_back_and_nothing_told_is_los
         assert "ada" not in [one.subject_id for one in identify(parts, photo(1), "default", 5).faces[0].candidates]
 
 
+@pytest.mark.slow
+def test_killed_at_any_moment_rows_and_index_are_what_was_acknowledged() -> None:
+    command = [sys.executable, "-m", "tests.service.crash", "--points", "12"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "nothing lost, nothing back" in done.stdout
+
+
 def test_a_stop_saves_and_a_start_restores(settings: Settings) -> None:
     with started(settings) as (parts, lines):
         put(parts, 1, "ada")
