@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.errors import ArchiveConflict, BadArchive, ModelMismatch, RequestError, TooManyCollections
+from app.seal import Keyring
 from app.service.callers import SYSTEM
 from app.store import audit, bulk, queries
 from app.store.archive import FORMAT, Block, Header, Reader, Totals, Writer
@@ -38,8 +39,11 @@ class Imported:
     model_id: str | None
 
 
-def export_collection(database: Database, name: str, path: Path, progress: Progress) -> Totals:
+def export_collection(
+    database: Database, name: str, path: Path, progress: Progress, seals: Keyring | None = None
+) -> Totals:
     """Write the collection, as it is at this moment, to ``path``; recorded before the first byte is written.
+    ``seals``: keys of the file, which are not those of the rows.
 
     Interrupted, it goes on where it stopped, unless the collection has changed since. Raises
     ``CollectionNotFound``, ``RequestError`` where the file is there.
@@ -53,7 +57,7 @@ def export_collection(database: Database, name: str, path: Path, progress: Progr
         collection = queries.collection_named(session, name)
         state = bulk.state_of(session, collection)
         header = Header(FORMAT, name, collection.model_id, _width(session, collection), state)
-        with Writer(path, header) as writer:
+        with Writer(path, header, seals) as writer:
             after = writer.last["public_id"] if writer.last else ""
             while True:
                 people, vectors = bulk.people_after(session, collection.id, after, header.width)
@@ -64,9 +68,9 @@ def export_collection(database: Database, name: str, path: Path, progress: Progr
                 progress(writer.totals.templates)
 
 
-def check(file: BinaryIO) -> tuple[Header, Totals]:
+def check(file: BinaryIO, seals: Keyring | None = None) -> tuple[Header, Totals]:
     """Read the whole file and hold it against its digests and counts. Raises ``BadArchive``."""
-    reader = Reader(file)
+    reader = Reader(file, seals)
     for block in reader.blocks():
         for subject, templates in block.subjects:
             if not all(NAME.fullmatch(str(one.get("public_id"))) for one in (subject, *templates)):
@@ -76,22 +80,29 @@ def check(file: BinaryIO) -> tuple[Header, Totals]:
     return reader.header, reader.totals
 
 
-def import_collection(database: Database, path: Path, name: str | None, most: int, progress: Progress) -> Imported:
+def import_collection(
+    database: Database,
+    path: Path,
+    name: str | None,
+    most: int,
+    progress: Progress,
+    seals: Keyring | None = None,
+) -> Imported:
     """Add what ``path`` holds to the collection ``name`` (None: the name in the file), made if it is missing.
 
     The whole file is checked before anything is written; what was written is read back and compared. Interrupted,
     it goes on: what is there is passed over. Subjects that are there keep their names and metadata. ``most``: how
-    many collections there may be. Raises ``BadArchive``, ``ModelMismatch``, ``ArchiveConflict``,
-    ``TooManyCollections``.
+    many collections there may be; ``seals``: keys of the file. Raises ``BadArchive``, ``ModelMismatch``,
+    ``ArchiveConflict``, ``TooManyCollections``, ``SealKeyMissing``, ``SealBroken``.
     """
     with path.open("rb") as file:
-        header, totals = check(file)
+        header, totals = check(file, seals)
         name = name or header.collection
         if not NAME.fullmatch(name):
             raise RequestError(f"{name!r} is no name of a collection: 1 to 64 of A-Z a-z 0-9 . _ -")
         _make(database, name, most)
         subjects = templates = known = 0
-        for block in Reader(file).blocks():
+        for block in Reader(file, seals).blocks():
             with database.writing() as session:
                 collection = queries.collection_named(session, name, lock=True)
                 _require_model(session, collection, header)

@@ -9,7 +9,8 @@ Members, in this order (docs/export.md is the format for others):
   lines: the raw embedding, then the frontalized one.
 - ``end.json``: the counts of all, and ``previous`` again.
 
-So each JSON member vouches for all before it, and a file without its last member is not whole.
+So each JSON member vouches for all before it, and a file without its last member is not whole. With keys each member is
+sealed for its name; digests are of what is inside.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from typing import Any, BinaryIO, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import BadArchive
+from app.errors import BadArchive, SealError, SealKeyMissing
+from app.seal import Keyring, sealed_under
 
 FORMAT: Final = 1
 _FIRST: Final = "0" * 64
@@ -74,7 +76,8 @@ class Writer:
     last subject, None at the start) say from where. Anything else that lies there is written over.
     """
 
-    def __init__(self, path: Path, header: Header) -> None:
+    def __init__(self, path: Path, header: Header, seals: Keyring | None = None) -> None:
+        self._seals = seals
         self._path, self._part = path, path.with_name(path.name + ".part")
         self.totals = Totals()
         self.last: dict[str, Any] | None = None
@@ -125,33 +128,37 @@ class Writer:
         os.fsync(self._file.fileno())
 
     def _write(self, name: str, data: bytes) -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        if self._seals is not None:
+            data = self._seals.seal(data, _place(name))
         member = tarfile.TarInfo(name)
         member.size, member.mode = len(data), 0o600
         padding = -len(data) % tarfile.BLOCKSIZE
         self._file.write(member.tobuf(tarfile.USTAR_FORMAT) + data + bytes(padding))
-        return hashlib.sha256(data).hexdigest()
+        return digest
 
     def _whole(self, header: Header) -> int:
         """Where the whole blocks of an earlier part of this export end; 0 where there is none."""
         end = 0
         try:
-            reader = Reader(self._file)
+            reader = Reader(self._file, self._seals)
             if reader.header != header:
                 return 0
             self.totals, end = reader.totals, reader.end
             for block in reader.blocks():
                 self.totals, end = reader.totals, reader.end
                 self.last = block.subjects[-1][0]
-        except BadArchive:  # the end is missing, of course
+        except (BadArchive, SealError):  # the end is missing, of course
             pass
         return end
 
 
 class Reader:
-    """Reads a file and holds it against its own digests. Every method raises ``BadArchive``."""
+    """Reads a file and holds it against its own digests. Every method raises ``BadArchive``; of a sealed file
+    ``SealKeyMissing``, ``SealBroken``."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, seals: Keyring | None = None) -> None:
+        self._file, self._seals = file, seals
         self._file.seek(0)
         self.end = 0
         data = self._member("collection.json")
@@ -220,7 +227,16 @@ class Reader:
         if len(data) != head.size or self._file.read(padding) != bytes(padding):
             raise BadArchive("The file ends early or is damaged")
         self.end = self._file.tell()
-        return data
+        return self._opened(name, data)
+
+    def _opened(self, name: str, data: bytes) -> bytes:
+        if self._seals is not None and sealed_under(data) is None:
+            raise BadArchive("The file is not sealed: read it without a key")
+        if self._seals is None:
+            if sealed_under(data) is not None:
+                raise SealKeyMissing("The file is sealed: --key-file names the key that it was written with")
+            return data
+        return self._seals.open(data, _place(name))[0]
 
     @staticmethod
     def _parsed(data: bytes) -> dict[str, Any]:
@@ -231,6 +247,10 @@ class Reader:
         if not isinstance(found, dict):
             raise BadArchive("A line of the file is no object")
         return found
+
+
+def _place(name: str) -> str:
+    return f"archive.{name}"
 
 
 def _json(value: Any) -> bytes:

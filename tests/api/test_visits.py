@@ -404,3 +404,13 @@ def test_the_database_gone_and_back(door: TestClient, monkeypatch: pytest.Monkey
     assert signed(door, photo(1), key="k")["action"] == "checked_in"
     assert signed(door, photo(1), key="k")["replayed"] is True
     assert len(listed(door)) == 1
+
+
+def test_an_id_that_somebody_types_is_compared_and_opens_nothing_alone(client: TestClient) -> None:
+    client.post("/enroll", files={"images": photo(1)}, data={"subject_id": "ada-1"}).raise_for_status()
+    shown = {"images": photo(1)}
+    verified = client.post("/visits", files=shown, data={"code": "ada-1"}).json()
+    assert (verified["decision"], verified["method"], verified["subject_id"]) == ("match", "verify", "ada-1")
+    other = client.post("/visits", files={"images": photo(9)}, data={"code": "ada-1"}).json()
+    assert (other["decision"], other["subject_id"]) == ("no_match", None)
+    assert client.post("/visits", json={"method": "code", "code": "ada-1"}).json()["code"] == "SUBJECT_NOT_FOUND"

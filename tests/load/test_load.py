@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.gallery.bench_page import BEGIN, END, rewrite
+from app.load import door_page
 from app.load.bench import bench_load, spread
+from app.load.door import bench_door
 from app.load.page import figures
 from app.load.usage import busy_s, processor_s, resident_mb
 from app.settings import Settings
@@ -35,6 +38,28 @@ def test_the_page_tells_what_was_measured() -> None:
     file = ROOT / "docs" / "load.json"
     page = (ROOT / "docs" / "load.md").read_text()
     assert not file.exists() or rewrite(page, figures(json.loads(file.read_text()))) == page
+
+
+def test_the_page_of_the_door_tells_what_was_measured() -> None:
+    runs = [json.loads(path.read_text()) for path in sorted((ROOT / "docs" / "door").glob("*.json"))]
+    page = (ROOT / "docs" / "door.md").read_text()
+    assert len(runs) == 2
+    assert rewrite(page, door_page.figures(runs)) == page
+
+
+@pytest.mark.slow
+def test_a_door_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pytest.importorskip("skimage.data")
+    monkeypatch.setenv("FRONTALIS_DATA_DIR", str(tmp_path / "data"))
+    portrait = Image.fromarray(data.astronaut())
+    (tmp_path / "people" / "eileen").mkdir(parents=True)
+    for number, degrees in enumerate((0, 4, -4, 8)):
+        portrait.rotate(degrees).save(tmp_path / "people" / "eileen" / f"{number}.jpg")
+    found = json.loads(json.dumps(bench_door(tmp_path / "people", 5, 1)))
+    assert (found["people"], found["visits"], found["matched"]) == (1, 2, 2)
+    assert found["frames_s"] < found["greeting_p50_s"] <= found["greeting_p95_s"]
+    assert found["visits_a_minute"] > 0
+    assert "1 people" in door_page.figures([found])
 
 
 def test_spread_is_from_the_least_to_the_most() -> None:

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from sqlalchemy import select, update
 
-from app.errors import ArchiveConflict, BadArchive, CollectionNotFound, ModelMismatch, RequestError
+from app.errors import (
+    ArchiveConflict,
+    BadArchive,
+    CollectionNotFound,
+    ModelMismatch,
+    RequestError,
+    SealBroken,
+    SealKeyMissing,
+)
+from app.seal import Keyring
 from app.service.enrolment import Enrolment, enroll
 from app.service.house import opened
 from app.service.parts import Parts
@@ -154,3 +163,54 @@ def test_who_took_a_collection_out_and_put_one_in_is_told(parts: Parts, tmp_path
         ("collection.created", "copy", {}),
         ("collection.exported", "default", {}),
     ]
+
+
+ONE, TWO = (Keyring([bytes([n]) * 32]) for n in (1, 2))
+
+
+def test_a_sealed_file_tells_nothing_without_its_key(parts: Parts, tmp_path: Path) -> None:
+    path, again = tmp_path / "sealed.tar", tmp_path / "again.tar"
+    for one in (path, again):
+        export_collection(parts.database, "default", one, lambda _: None, ONE)
+    data = path.read_bytes()
+    assert not any(told in data for told in (b"ada", b"Ada", b"default", b"fake-1", b"NUMPY", b"subject"))
+    assert not any(vector[:16] in data for vector in vectors(parts.database).values())
+    assert data != again.read_bytes(), "nor whether it is the same collection"
+    with pytest.raises(SealKeyMissing):
+        put(parts, path, "copy")
+    with pytest.raises(SealKeyMissing):
+        import_collection(parts.database, path, "copy", 10, lambda _: None, TWO)
+    with opened(Settings(data_dir=tmp_path / "elsewhere", threads=1), FakeEngine()) as other:
+        done = import_collection(other.database, path, None, 10, lambda _: None, ONE)
+        assert (done.subjects, done.templates) == (2, 3)
+        assert vectors(other.database) == vectors(parts.database)
+
+
+def test_a_sealed_file_that_was_changed_and_a_plain_one_in_its_place(parts: Parts, tmp_path: Path) -> None:
+    path = tmp_path / "sealed.tar"
+    export_collection(parts.database, "default", path, lambda _: None, ONE)
+    data = bytearray(path.read_bytes())
+    data[700] ^= 1
+    path.write_bytes(data)
+    with pytest.raises((SealBroken, BadArchive)):
+        import_collection(parts.database, path, "copy", 10, lambda _: None, ONE)
+    plain = take(parts, tmp_path / "plain.tar")
+    with pytest.raises(BadArchive):
+        import_collection(parts.database, plain, "copy", 10, lambda _: None, ONE)
+
+
+def test_a_sealed_export_goes_on_where_it_was_interrupted(
+    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "SUBJECTS", 1)
+    path, done = tmp_path / "sealed.tar", []
+
+    def stop(templates: int) -> None:
+        done.append(templates)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_collection(parts.database, "default", path, stop, ONE)
+    export_collection(parts.database, "default", path, done.append, ONE)
+    assert done == [2, 3]
+    assert import_collection(parts.database, path, "copy", 10, lambda _: None, ONE).subjects == 2

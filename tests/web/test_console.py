@@ -213,7 +213,7 @@ def test_the_audit_log_is_shown_and_checked(page: Any) -> None:
     rows = panel.locator("tbody tr")
     panel.get_by_text("collection.created").wait_for()
     assert rows.count() == 4
-    assert "this machine, without a key" in rows.first.inner_text()
+    assert "this machine, no key" in rows.first.inner_text()
     panel.get_by_label("Show").select_option("subject")
     panel.get_by_text("collection.created").wait_for(state="detached")
     assert rows.count() == 3

@@ -159,6 +159,64 @@ def test_a_visitor_is_guided_greeted_and_seen_out(page: Any, stage: Stage) -> No
     assert visits(page)[0]["checked_out_at"]
 
 
+def test_a_badge_or_a_typed_id_is_compared_with_that_one_person(page: Any, stage: Stage) -> None:
+    subject = enrol(page, 3, HOSTILE)
+    rules = {"trigger": "badge", "methods": ["verify", "staff"]}
+    page.request.patch("/collections/default", data={"door": rules})
+    stage.enter(3)
+    page.goto("/kiosk")
+    until(page, "waiting")
+    field = page.get_by_label("Your code or visitor id")
+    field.fill("nobody-1")
+    page.keyboard.press("Enter")
+    until(page, "codeUnknown")
+    assert visits(page, decision="any") == []
+    page.get_by_role("button", name="Try again").click()
+    until(page, "waiting")
+    field.fill(subject)
+    page.keyboard.press("Enter")
+    until(page, "welcome")
+    (visit,) = visits(page)
+    assert (visit["method"], visit["subject_id"]) == ("verify", subject)
+
+    page.get_by_role("button", name="Done").click()
+    until(page, "waiting")
+    stage.enter(9)
+    field.fill(subject)
+    page.keyboard.press("Enter")
+    until(page, "notYou")
+    assert "do not belong together" in page.locator("#hint").inner_text()
+    assert len(visits(page)) == 1
+
+
+def test_a_code_at_a_door_that_also_compares_faces(page: Any, stage: Stage) -> None:
+    subject = enrol(page, 3, "Ada")
+    page.request.patch("/collections/default", data={"door": {"methods": ["face", "verify", "staff"]}})
+    stage.enter(3)
+    page.goto("/kiosk")
+    page.get_by_role("button", name="Use a code").click()
+    page.get_by_text("we compare you with this one person only").wait_for()
+    page.get_by_label("Your code or visitor id").fill(subject)
+    page.keyboard.press("Enter")
+    until(page, "welcome")
+    assert visits(page)[0]["method"] == "verify"
+
+
+def test_an_automatic_door_greets_whoever_comes_near_and_each_once(page: Any, stage: Stage) -> None:
+    enrol(page, 3, "Ada")
+    page.request.patch("/collections/default", data={"door": {"trigger": "auto", "reentry_seconds": 0}})
+    page.goto("/kiosk")
+    until(page, "waiting")
+    stage.enter(3)
+    until(page, "welcome")
+    page.get_by_role("button", name="Done").click()
+    until(page, "waiting")
+    for _ in range(2):  # they stay where they are, and are seen
+        with page.expect_request("**/analyze"):
+            pass
+    assert len(visits(page)) == 1
+
+
 def test_a_visitor_registers_by_themselves(page: Any, stage: Stage) -> None:
     rules = {"fields": [{"name": "company", "label": "Company <b>", "kind": "text", "required": True}]}
     page.request.patch("/collections/default", data={"door": rules})

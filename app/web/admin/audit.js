@@ -5,8 +5,7 @@ import { attempt, count } from "../words.js";
 import { acts, keys, verifyActs } from "./service.js";
 import { fill, moment } from "./table.js";
 
-const SYSTEM = { local: "this machine, without a key", system: "the service or its commands", environment: "the key of FRONTALIS_API_KEY" };
-const SHOWN = 100; // characters of ids in a row: a folder's templates would fill the page
+const SYSTEM = { local: "this machine, no key", system: "the service or its commands", environment: "the key of FRONTALIS_API_KEY" };
 
 export function auditPanel(picked) {
   const said = byId("audit-said");
@@ -50,7 +49,8 @@ export function auditPanel(picked) {
   return () => load();
 }
 
+/** Names and values; of a list of several ids only how many. */
 function told(ids) {
-  const text = Object.entries(ids).map(([name, value]) => `${name} ${Array.isArray(value) ? value.join(" ") : value}`).join(", ");
-  return text.length > SHOWN ? `${text.slice(0, SHOWN)} …` : text;
+  const plain = (value) => (!Array.isArray(value) ? value : value.length === 1 ? value[0] : value.length.toLocaleString());
+  return Object.entries(ids).map(([name, value]) => `${name} ${name === "rules" ? value.join(" ") : plain(value)}`).join(", ");
 }

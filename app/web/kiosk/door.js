@@ -62,6 +62,7 @@ export function door(kiosk) {
   async function byFace(named = {}, before = "") {
     const signal = kiosk.begin();
     const { words } = kiosk;
+    const retry = () => byFace(named);
     const actions = [...others(["register"]), { label: words.cancel, run: home }];
     show("opening", words.opening, { actions, focus: !before });
     const state = await camera.open();
@@ -82,13 +83,13 @@ export function door(kiosk) {
         const answer = await signIn({ collection: kiosk.collection, direction: kiosk.direction, ...named }, seen.frames, newKey());
         if (signal.aborted) return undefined;
         const word = outcome(answer);
-        if (word === "unknown" && !before) return byFace(named, "again");
+        if (["unknown", "notYou"].includes(word) && !before) return byFace(named, "again");
         kiosk.greeted = true;
-        return told(word, { name: answer.name });
+        return told(word, { name: answer.name, retry });
       } catch (error) {
         if (signal.aborted) return undefined;
         const word = refused(error);
-        return mended(word) && !before ? byFace(named, word) : told(word);
+        return mended(word) && !before ? byFace(named, word) : told(word, { retry: word === "codeUnknown" ? home : retry });
       }
     });
   }
@@ -102,7 +103,7 @@ export function door(kiosk) {
     const said = words[word];
     const good = tone(word) === "good";
     const again = { label: words.tryAgain, run: stay ? home : () => retry(), kind: "primary" };
-    const without = ["unsure", "notReal", "duplicate"].includes(word) ? ["register"] : [];
+    const without = ["unsure", "notReal", "notYou", "duplicate"].includes(word) ? ["register"] : [];
     const actions = good ? [{ label: words.done, run: home }] : [again, ...others(without), { label: words.cancel, run: home }];
     show(word, typeof said === "function" ? said(name) : said, { tone: tone(word), actions: stay ? [again, ...others()] : actions, focus: !stay });
     if (["offline", "notReady", "notAllowed"].includes(word)) kiosk.reach();
@@ -118,7 +119,7 @@ export function door(kiosk) {
     const { words, rules, elsewhere } = kiosk;
     const ways = [
       ["register", kiosk.consent !== null && faceAllowed(), words.register, elsewhere.register],
-      ["code", rules.methods.includes("code"), words.useCode, elsewhere.code],
+      ["code", rules.methods.includes("code") || rules.methods.includes("verify"), words.useCode, elsewhere.code],
       ["list", rules.methods.includes("list"), words.useName, elsewhere.list],
       ["staff", rules.methods.includes("staff"), words.askStaff, elsewhere.staff],
     ];

@@ -13,17 +13,19 @@ const FORMATS = ["qr_code", "code_128", "code_39", "ean_13", "data_matrix", "pdf
 
 /** `way` is what door.js made. */
 export function withoutFace(kiosk, way) {
-  /** A code alone signs in. */
+  /** A code alone signs in; where it may not, the face is compared with who it is of. */
   function code() {
-    const { words } = kiosk;
-    return ask("code", [words.codeTitle, words.codeHint], (given) => send({ method: "code", code: given }));
+    const { words, rules } = kiosk;
+    const alone = rules.methods.includes("code");
+    const then = alone ? (given) => send({ method: "code", code: given }, code) : (given) => way.byFace({ code: given });
+    return ask("code", [words.codeTitle, alone ? words.codeHint : words.codeFirst], then);
   }
 
   /** Where the door waits for a badge: the face is then compared with that one person, if the venue has it so. */
   function badge() {
     const { words, rules } = kiosk;
     const verify = rules.methods.includes("verify");
-    const then = verify ? (given) => way.byFace({ code: given }) : (given) => send({ method: "code", code: given });
+    const then = verify ? (given) => way.byFace({ code: given }) : (given) => send({ method: "code", code: given }, badge);
     return ask("waiting", verify ? [words.waitingBadge[0], words.codeFirst] : words.waitingBadge, then, true);
   }
 
@@ -84,7 +86,7 @@ export function withoutFace(kiosk, way) {
       return undefined;
     }
 
-    const person = ({ subject_id: id, name }) => el("li", {}, el("button", { type: "button", class: "big", onclick: () => send({ method: "list", subject_id: id }) }, name || id));
+    const person = ({ subject_id: id, name }) => el("li", {}, el("button", { type: "button", class: "big", onclick: () => send({ method: "list", subject_id: id }, list) }, name || id));
     show("list", [words.nameTitle, ""], { content: [el("label", { class: "field" }, words.nameLabel, input), none, found], actions: [{ label: words.askStaff, run: help }, { label: words.goBack, run: way.home }] });
     input.focus();
   }
@@ -99,8 +101,8 @@ export function withoutFace(kiosk, way) {
     });
   }
 
-  /** One sign-in without a face. What the network does not take now is kept and sent later, once. */
-  async function send(named) {
+  /** One sign-in without a face; `retry` asks anew. What the network does not take now is kept and sent later, once. */
+  async function send(named, retry) {
     const signal = kiosk.begin();
     const { words } = kiosk;
     const [asked, key] = [{ collection: kiosk.collection, direction: kiosk.direction, ...named }, newKey()];
@@ -109,7 +111,7 @@ export function withoutFace(kiosk, way) {
       const answer = await signIn(asked, [], key);
       if (!signal.aborted) await way.told(outcome(answer), { name: answer.name });
     } catch (error) {
-      if (!passing(error)) return way.told(refused(error));
+      if (!passing(error)) return way.told(refused(error), { retry });
       await kiosk.outbox.keep(asked, key);
       kiosk.reach();
       await way.told("kept");

@@ -68,12 +68,12 @@ const HINTS = {
 };
 const COMPONENTS = { size: "tooFar", brightness: "tooDark", contrast: "tooDark", sharpness: "moved" };
 const MENDED = new Set(["again", "tooFar", "tooDark", "moved", "turned", "oneAtATime", "covered"]);
-const TONES = { welcome: "good", goodbye: "good", already: "good", kept: "good", registered: "good", unknown: "ask", unsure: "ask", duplicate: "ask", textChanged: "ask" };
+const TONES = { welcome: "good", goodbye: "good", already: "good", kept: "good", registered: "good", unknown: "ask", notYou: "ask", unsure: "ask", duplicate: "ask", textChanged: "ask" };
 
 /** The word for an answer to a sign-in; those who are known by name are told so by a function of it. */
-export function outcome({ decision, action, checked_out_at: left }) {
+export function outcome({ decision, method, action, checked_out_at: left }) {
   if (decision === "review") return "unsure";
-  if (decision !== "match") return "unknown";
+  if (decision !== "match") return method === "verify" ? "notYou" : "unknown";
   if (action === "checked_out") return "goodbye";
   if (action === "repeated") return left ? "goodbye" : "already";
   return "welcome";

@@ -23,6 +23,7 @@ export default {
   already: (name) => [name ? `Hello again, ${name}` : "Hello again", "You are already signed in."],
   unsure: ["Please ask staff", "We are not sure enough. Somebody will help you in a moment."],
   unknown: ["We do not know you yet", "Register here, use a code, or ask a member of staff."],
+  notYou: ["This does not match", "The face and the code do not belong together. Try again, or ask a member of staff."],
   again: ["Let us try again", "Look at the camera, without a cap or sunglasses if you can."],
   tooFar: ["Come closer", "Your face is too small in the picture."],
   tooDark: ["It is too dark", "Face the light, please."],
