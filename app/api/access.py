@@ -78,6 +78,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "list_names": _for("kiosk", "visits"),
         "create_visit": _for("kiosk", "visits"),
         "list_visits": _for("visits"),
+        "count_visits": _for("visits"),
         "export_visits": _for("visits"),
         "show_visit": _for("visits"),
         "correct_visit": _for("visits"),

@@ -125,6 +125,10 @@ class CorrectedPublic(VisitPublic):
     impostor: bool
 
 
+class VisitCountPublic(Public):
+    visits: int
+
+
 class VisitPagePublic(Public):
     """Newest first. ``next_cursor`` is null on the last page."""
 

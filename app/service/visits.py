@@ -277,6 +277,13 @@ def list_visits(
         return [view(one) for one in visit_queries.visits_before(session, row.id, filters, before, limit)]
 
 
+def count_visits(parts: Parts, collection: str, filters: visit_queries.Filters) -> int:
+    """How many ``list_visits`` would name on all its pages. Raises ``CollectionNotFound``."""
+    with parts.database.reading() as session:
+        row = queries.collection_named(session, collection)
+        return visit_queries.count_visits(session, row.id, filters)
+
+
 def show_visit(parts: Parts, collection: str, visit_id: str) -> VisitView:
     """Raises ``CollectionNotFound``, ``VisitNotFound``."""
     with parts.database.reading() as session:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from app.errors import VisitNotFound
@@ -91,23 +91,33 @@ def visits_before(
 ) -> Sequence[Visit]:
     """The next ``limit`` visits, newest first, older than the row id ``before``; their vectors are not loaded."""
     query = select(Visit).options(joinedload(Visit.subject), defer(Visit.probe))
-    query = query.where(Visit.collection_id == collection)
+    query = query.where(*_filtered(collection, filters))
     if before is not None:
         query = query.where(Visit.id < before)
+    return session.scalars(query.order_by(Visit.id.desc()).limit(limit)).all()
+
+
+def count_visits(session: Session, collection: int, filters: Filters) -> int:
+    """How many there are."""
+    return session.scalar(select(func.count()).select_from(Visit).where(*_filtered(collection, filters))) or 0
+
+
+def _filtered(collection: int, filters: Filters) -> list[ColumnElement[bool]]:
+    where = [Visit.collection_id == collection]
     if filters.subject_id is not None:
-        query = query.where(Visit.subject.has(Subject.public_id == filters.subject_id))
+        where.append(Visit.subject.has(Subject.public_id == filters.subject_id))
     if filters.since is not None:
-        query = query.where(Visit.created_at >= filters.since)
+        where.append(Visit.created_at >= filters.since)
     if filters.until is not None:
-        query = query.where(Visit.created_at < filters.until)
+        where.append(Visit.created_at < filters.until)
     if filters.decision is not None:
-        query = query.where(Visit.decision == filters.decision)
+        where.append(Visit.decision == filters.decision)
     if filters.method is not None:
-        query = query.where(Visit.method == filters.method)
+        where.append(Visit.method == filters.method)
     if filters.open is not None:
         is_open = Visit.checked_in_at.is_not(None) & Visit.checked_out_at.is_(None)
-        query = query.where(is_open if filters.open else ~is_open)
-    return session.scalars(query.order_by(Visit.id.desc()).limit(limit)).all()
+        where.append(is_open if filters.open else ~is_open)
+    return where
 
 
 def names_like(session: Session, collection: int, letters: str, limit: int) -> list[tuple[str, str]]:

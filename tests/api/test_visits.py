@@ -414,3 +414,14 @@ def test_an_id_that_somebody_types_is_compared_and_opens_nothing_alone(client: T
     other = client.post("/visits", files={"images": photo(9)}, data={"code": "ada-1"}).json()
     assert (other["decision"], other["subject_id"]) == ("no_match", None)
     assert client.post("/visits", json={"method": "code", "code": "ada-1"}).json()["code"] == "SUBJECT_NOT_FOUND"
+
+
+def test_visits_are_counted_with_the_filters_of_the_list(client: TestClient) -> None:
+    for person in (1, 2):
+        client.post("/enroll", files={"images": photo(person)}, data={"subject_id": f"p{person}"}).raise_for_status()
+        client.post("/visits", files={"images": photo(person)}).raise_for_status()
+    client.post("/visits", files={"images": photo(9)}).raise_for_status()
+    client.post("/visits", json={"method": "staff", "subject_id": "p1", "direction": "out"}).raise_for_status()
+    for asked in ({}, {"decision": "any"}, {"open": True}, {"open": False}, {"subject_id": "p2"}, {"method": "staff"}):
+        listed = client.get("/visits", params=asked).json()["visits"]
+        assert client.get("/visits/count", params=asked).json() == {"visits": len(listed)}, asked

@@ -29,6 +29,7 @@ from app.api.visit_schemas import (
     FramePublic,
     PresentationPublic,
     SignedInPublic,
+    VisitCountPublic,
     VisitCreate,
     VisitPagePublic,
     VisitPublic,
@@ -175,6 +176,13 @@ async def export_visits(running: RunningNow, collection: InCollection, filters: 
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="visits.csv"'},
     )
+
+
+@router.get("/visits/count", summary="How many visits", responses=problems(*_KNOWN))
+async def count_visits(running: RunningNow, collection: InCollection, filters: Filtered) -> VisitCountPublic:
+    """With the filters of the list."""
+    found = await running.pool.run(visits.count_visits, running.parts, collection, filters)
+    return VisitCountPublic(visits=found)
 
 
 @router.get("/visits/{visit_id}", summary="Show a visit", responses=problems(*_KNOWN, errors.VisitNotFound))

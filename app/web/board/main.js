@@ -4,11 +4,11 @@ import { keepKey, stream, whenUnauthorized } from "../api.js";
 import { byId, el } from "../dom.js";
 import { keyDialog } from "../key.js";
 import { attempt, called, problemNote, score } from "../words.js";
-import { checkOut, collections, correct, visits } from "./service.js";
+import { checkOut, collections, correct, countVisits, visits } from "./service.js";
 
 const AGAIN_MS = 2_000;
 const SHOWN = 60; // lines of what happened
-const WAYS = { face: "by face", verify: "by face and code", code: "by code", list: "from the list", staff: "by staff" };
+const WAYS = { face: "by face", verify: "by face and code", code: "by code", list: "from the list", staff: "by staff", registration: "registered" };
 
 let running = new AbortController();
 let people = [];
@@ -68,15 +68,20 @@ async function load() {
   const midnight = new Date();
   midnight.setHours(0, 0, 0, 0);
   const collection = picked();
-  const [open, today] = await Promise.all([visits({ collection, open: true }), visits({ collection, since: midnight.toISOString(), decision: "any" }, 1000)]);
+  const since = midnight.toISOString();
+  const [open, latest, came, left] = await Promise.all([
+    visits({ collection, open: true }, Infinity),
+    visits({ collection, since, decision: "any" }, SHOWN),
+    countVisits({ collection, since }),
+    countVisits({ collection, since, open: false }),
+  ]);
   if (collection !== picked()) return;
   people = open;
   byId("count-in").textContent = open.length.toLocaleString();
-  const came = today.filter((one) => one.decision === "match");
-  byId("count-today").textContent = came.length.toLocaleString();
-  byId("count-out").textContent = came.filter((one) => one.checked_out_at).length.toLocaleString();
+  byId("count-today").textContent = came.toLocaleString();
+  byId("count-out").textContent = left.toLocaleString();
   list();
-  byId("events").replaceChildren(...happened(today).slice(0, SHOWN).map(line));
+  byId("events").replaceChildren(...happened(latest).slice(0, SHOWN).map(line));
 }
 
 function list() {

@@ -18,6 +18,9 @@ export async function visits(query, most = 5000) {
   return found;
 }
 
+/** How many visits `query` leaves. */
+export const countVisits = async (query) => (await call("GET", "/visits/count", { query })).visits;
+
 export function checkOut(collection, visit) {
   const asked = { collection, method: "staff", subject_id: visit.subject_id, direction: "out" };
   return call("POST", "/visits", { json: asked });
