@@ -32,6 +32,7 @@ class MilvusGallery:
 
         self.width = width
         self._index, self._prefix = index, f"{prefix}_{width}"
+        self._loaded: set[str] = set()
         with _answering():
             self._client: Any = MilvusClient(uri=url, token=token)
 
@@ -49,7 +50,7 @@ class MilvusGallery:
     def remove(self, collection: int, templates: NDArray[np.int64]) -> int:
         name, gone = self._name(collection), 0
         with _answering():
-            if not self._client.has_collection(name):
+            if not self._there(name):
                 return 0
             ids = np.asarray(templates, np.int64)
             for at in range(0, len(ids), _AT_ONCE):
@@ -60,20 +61,21 @@ class MilvusGallery:
 
     def drop(self, collection: int) -> None:
         with _answering():
-            if self._client.has_collection(self._name(collection)):
+            if self._there(self._name(collection)):
                 self._client.drop_collection(self._name(collection))
+                self._loaded.discard(self._name(collection))
 
     def search(self, collection: int, queries: NDArray[np.float32], k: int) -> list[list[Hit]]:
         rows = checked_queries(self.width, queries, k)
         with _answering():
-            if not self._client.has_collection(self._name(collection)):
+            if not self._there(self._name(collection)):
                 return [[] for _ in rows]
             return [best_subjects(lambda n, row=row: self._nearest(collection, row, n), k, _MOST) for row in rows]  # type: ignore[misc]
 
     def count(self, collection: int) -> int:
         name = self._name(collection)
         with _answering():
-            if not self._client.has_collection(name):
+            if not self._there(name):
                 return 0
             counted = self._client.query(name, filter="", output_fields=["count(*)"], consistency_level="Strong")
             return int(counted[0]["count(*)"])
@@ -86,7 +88,7 @@ class MilvusGallery:
     def ids(self, collection: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         pairs: list[tuple[int, int]] = []
         with _answering():
-            if self._client.has_collection(self._name(collection)):
+            if self._there(self._name(collection)):
                 every = self._client.query_iterator(
                     self._name(collection),
                     batch_size=_AT_ONCE,
@@ -113,11 +115,20 @@ class MilvusGallery:
     def _name(self, collection: int) -> str:
         return f"{self._prefix}_{collection}"
 
+    def _there(self, name: str) -> bool:
+        """Whether it exists; then it is ready for searches: a server that was started anew has it on the disk only."""
+        if not self._client.has_collection(name):
+            return False
+        if name not in self._loaded:
+            self._client.load_collection(name)
+            self._loaded.add(name)
+        return True
+
     def _made(self, collection: int) -> str:
         from pymilvus import DataType
 
         name = self._name(collection)
-        if not self._client.has_collection(name):
+        if not self._there(name):
             schema = self._client.create_schema(auto_id=False)
             schema.add_field("template", DataType.INT64, is_primary=True)
             schema.add_field("subject", DataType.INT64)

@@ -45,6 +45,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _tried("machine", lambda: _machine(settings))
     yield _tried("data folder", lambda: _data_folder(settings))
     yield _tried("database", lambda: _database(settings))
+    yield Finding("gallery", "ok", settings.gallery)
     yield _sealing(settings)
     yield _tried("model", lambda: _model(settings))
 

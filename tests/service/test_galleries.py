@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from app.settings import Settings
 from tests.conftest import fresh_postgres
 from tests.doubles import FakeEngine, photo
 
+ROOT = Path(__file__).resolve().parents[2]
 Chosen = Callable[..., Settings]
 
 
@@ -65,6 +68,20 @@ def test_a_start_brings_what_changed_meanwhile(chosen: Chosen) -> None:
     with opened(chosen(), FakeEngine()) as parts:
         assert [who(parts, person) for person in (1, 2, 3)] == [None, "bob", "cyd"]
         assert len(parts.index.templates()) == 2
+
+
+@pytest.mark.slow
+def test_another_process_finds_whom_this_one_enrolled(chosen: Chosen) -> None:
+    given = chosen()
+    code = (
+        "import sys\nfrom tests.service.test_galleries import put, opened, FakeEngine, Settings\n"
+        "with opened(Settings.model_validate_json(sys.argv[1]), FakeEngine()) as parts:\n    put(parts, 1, 'ada')"
+    )
+    command = [sys.executable, "-c", code, given.model_dump_json(exclude_none=True)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    with opened(given, FakeEngine()) as parts:
+        assert who(parts, 1) == "ada"
 
 
 @pytest.mark.slow
