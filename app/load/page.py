@@ -1,6 +1,6 @@
 """The page of what the service bears, written from the JSON of ``frontalis bench load``: nobody types a number.
 
-``python -m app.load.page docs/load.md docs/load.json`` replaces what stands between the page's two marks.
+``python -m app.load.page docs/load.md docs/load/*.json`` replaces what stands between the page's two marks.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ _HEAD: Final = (
 )
 
 
-def figures(found: dict[str, Any]) -> str:
-    """A table, and what it says about the bars, as Markdown."""
+def figures(found: list[dict[str, Any]]) -> str:
+    """Tables, the longest run first, and what they say about the bars, as Markdown."""
+    return "\n\n".join(map(_run, sorted(found, key=lambda one: -one["loaded"]["requests"])))
+
+
+def _run(found: dict[str, Any]) -> str:
     alone, loaded = found["one_core"], found["loaded"]
     where = "one processor, one thread" if alone["pinned"] else "one thread"
     lines = [_row(where, alone), _row(f"{found['processors']} processors, {found['threads']} threads", loaded)]
@@ -59,9 +63,10 @@ def _said(found: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("page", type=Path)
-    parser.add_argument("found", type=Path)
+    parser.add_argument("found", type=Path, nargs="+")
     given = parser.parse_args()
-    given.page.write_text(rewrite(given.page.read_text(), figures(json.loads(given.found.read_text()))))
+    text = figures([json.loads(path.read_text()) for path in given.found])
+    given.page.write_text(rewrite(given.page.read_text(), text))
 
 
 if __name__ == "__main__":
