@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,6 +18,12 @@ from training.redrawn import IGNORED
 from training.render_sets import RenderSet
 
 YAW: Final = IDENTITY + 1
+
+PAINTED: Final = 0.35
+"""Share of painted faces in a batch that has others, too."""
+
+Picture = NDArray[np.uint8]
+Places = NDArray[np.float32]
 
 
 def _partner(name: str, names: tuple[str, ...], ends: tuple[str, str]) -> int:
@@ -39,31 +45,33 @@ MIRRORED_POINTS: Final = [
 
 
 def batch_of(sets: Sequence[RenderSet], size: int, seed: tuple[int, int]) -> dict[str, Tensor]:
-    """``images`` float [n, 3, s, s] 0-255, ``labels`` long [n, s/2, s/2], ``y`` [n, 269], ``points`` [n, 68, 2].
+    """``images`` float [n, 3, s, s] 0-255, ``labels`` long [n, g, g], ``y`` [n, 269], ``points`` [n, 68, 2].
 
-    Half of it from the first set, painted faces, the rest from the others alike. ``known`` [n, 1] is 1 where the
-    identity is exact: painted faces that were not mirrored.
+    ``PAINTED`` of it from the first set, painted faces, the rest from the others by their size. ``known`` [n, 1] is 1
+    where the identity is exact: painted faces that were not mirrored.
     """
     rng = np.random.default_rng(seed)
-    others = size // 2 // max(len(sets) - 1, 1)
-    counts = [size - others * (len(sets) - 1)] + [others] * (len(sets) - 1)
-    rows = [(part, rng.integers(0, len(part), count)) for part, count in zip(sets, counts, strict=True)]
-    images = np.concatenate([part.images[at] for part, at in rows])
-    labels = np.concatenate([part.labels[at] for part, at in rows])
-    y = np.concatenate([part.y[at] for part, at in rows])
-    points = np.concatenate([part.points[at] for part, at in rows])
-    known = (np.arange(size) < counts[0]).astype(np.float32)
-    for at in np.flatnonzero(rng.random(size) < 0.5):
-        images[at], labels[at], y[at], points[at] = mirrored(images[at], labels[at], y[at], points[at])
-        known[at] = 0
-    pictures = torch.from_numpy(images).permute(0, 3, 1, 2).float()
-    pictures, maps, moved = _shaken(rng, pictures, torch.from_numpy(labels), torch.from_numpy(points))
+    sizes = [len(part) for part in sets[1:]]
+    counts = [round(size * (1 - PAINTED) * length / sum(sizes)) for length in sizes]
+    counts = [size - sum(counts), *counts]
+    images, labels, y, points, known = [], [], [], [], []
+    for which, (part, count) in enumerate(zip(sets, counts, strict=True)):
+        for at in rng.integers(0, len(part), count):
+            one = part.images[at], part.labels[at], part.y[at], part.points[at]
+            turned = rng.random() < 0.5
+            image, label, truth, places = mirrored(*one) if turned else one
+            image, label, places = _shaken(rng, image, label, places)
+            images.append(_seen(rng, image))
+            labels.append(label)
+            y.append(truth)
+            points.append(places)
+            known.append(which == 0 and not turned)
     return {
-        "images": _seen(rng, pictures),
-        "labels": maps,
-        "y": torch.from_numpy(y),
-        "points": moved,
-        "known": torch.from_numpy(known)[:, None],
+        "images": torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float(),
+        "labels": torch.from_numpy(np.stack(labels)).long(),
+        "y": torch.from_numpy(np.stack(y)),
+        "points": torch.from_numpy(np.stack(points)),
+        "known": torch.from_numpy(np.array(known, np.float32))[:, None],
     }
 
 
@@ -79,47 +87,46 @@ def mirrored(
     return image[:, ::-1], swap[labels[:, ::-1]], turned, points[MIRRORED_POINTS] * np.array([-1, 1], np.float32)
 
 
-def _shaken(rng: np.random.Generator, images: Tensor, labels: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _shaken(
+    rng: np.random.Generator, image: Picture, labels: Picture, points: Places
+) -> tuple[Picture, Picture, Places]:
     """Turned, scaled and moved a little, as five points err."""
-    n = len(images)
-    turn, grow = rng.normal(0, 0.05, n), np.exp(rng.normal(0, 0.04, n))
-    moved = rng.normal(0, 0.04, (n, 2))
-    matrix = np.stack(
-        [
-            np.stack([np.cos(turn), -np.sin(turn)], 1) * grow[:, None],
-            np.stack([np.sin(turn), np.cos(turn)], 1) * grow[:, None],
-        ],
-        axis=1,
-    )
-    theta = torch.from_numpy(np.concatenate([matrix, moved[:, :, None]], axis=2).astype(np.float32))
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-    pictures = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    small = F.affine_grid(theta, [n, 1, *labels.shape[1:]], align_corners=False)
-    outside = (small.abs() > 1).any(dim=3)
-    maps = F.grid_sample(labels[:, None].float(), small, mode="nearest", padding_mode="border", align_corners=False)
-    moved_points = torch.linalg.solve(theta[:, None, :, :2], (points - theta[:, None, :, 2])[..., None])[..., 0]
-    return pictures, torch.where(outside, IGNORED, maps[:, 0].long()), moved_points
+    turn, grow = rng.normal(0, 0.05), np.exp(rng.normal(0, 0.04))
+    matrix = grow * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    shift = rng.normal(0, 0.04, 2)
+
+    def warped(picture: Picture, how: int, border: int) -> Picture:
+        side = picture.shape[0]
+        at = side / 2 * (shift + 1 - matrix.sum(axis=1)) + 0.5 * matrix.sum(axis=1) - 0.5
+        inverse = np.column_stack([matrix, at])
+        flags = how | cv2.WARP_INVERSE_MAP
+        moved = cv2.warpAffine(picture, inverse, (side, side), flags=flags, borderMode=border, borderValue=IGNORED)
+        return np.asarray(moved, np.uint8)
+
+    picture = warped(np.ascontiguousarray(image), cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
+    classes = warped(np.ascontiguousarray(labels), cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
+    return picture, classes, np.asarray(np.linalg.solve(matrix, (points - shift).T).T, np.float32)
 
 
-def _seen(rng: np.random.Generator, images: Tensor) -> Tensor:
-    """Light, colour, blur, noise and things in the way."""
-    n, _, side, _ = images.shape
-
-    def each(values: NDArray[np.floating | np.bool_]) -> Tensor:
-        return torch.from_numpy(np.asarray(values, np.float32)).view(n, -1, 1, 1)
-
-    x = images / 255
-    x = x.clamp(1e-3, 1) ** each(np.exp(rng.normal(0, 0.25, n)))
-    x = (x - 0.5) * each(rng.uniform(0.6, 1.3, n)) + 0.5 + each(rng.normal(0, 0.08, n))
-    x = x * each(1 + rng.normal(0, 0.08, (n, 3)))
-    grey = each(rng.random(n) < 0.25)
-    x = grey * x.mean(dim=1, keepdim=True) + (1 - grey) * x
-    blurred = F.interpolate(F.avg_pool2d(x, 2), scale_factor=2.0, mode="bilinear", align_corners=False)
-    blur = each(np.clip(rng.uniform(-1, 1, n), 0, 1))
-    x = blur * blurred + (1 - blur) * x
-    x = x + torch.from_numpy(rng.normal(0, 1, x.shape).astype(np.float32)) * each(np.abs(rng.normal(0, 0.03, n)))
-    for at in np.flatnonzero(rng.random(n) < 0.15):
-        high, wide = rng.integers(4, side // 3, 2)
+def _seen(rng: np.random.Generator, image: Picture) -> Picture:
+    """Light, colour, few pixels, noise and things in the way."""
+    side = image.shape[0]
+    if rng.random() < 0.3:
+        image = np.repeat(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)[:, :, None], 3, axis=2)
+    line = (np.arange(256) / 255) ** np.exp(rng.normal(0, 0.25))
+    line = (line - 0.5) * rng.uniform(0.6, 1.3) + 0.5 + rng.normal(0, 0.08)
+    curves = line[:, None] * (1 + rng.normal(0, 0.08, 3))
+    table = np.asarray(np.clip(255 * curves, 0, 255), np.uint8)[None]
+    x = np.asarray(cv2.LUT(image, table), np.uint8)
+    if rng.random() < 0.4:
+        few = int(side * rng.uniform(0.25, 0.9))
+        less = cv2.resize(x, (few, few), interpolation=cv2.INTER_AREA)
+        x = np.asarray(cv2.resize(less, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
+    if rng.random() < 0.3:
+        noise = rng.standard_normal(x.shape, np.float32) * np.float32(255 * np.abs(rng.normal(0, 0.04)))
+        x = np.asarray(np.clip(x + noise, 0, 255), np.uint8)
+    if rng.random() < 0.15:
+        high, wide = rng.integers(side // 16, side // 3, 2)
         top, left = rng.integers(0, side - high), rng.integers(0, side - wide)
-        x[at, :, top : top + high, left : left + wide] = torch.from_numpy(rng.random((3, 1, 1)).astype(np.float32))
-    return (x * 255).clamp(0, 255)
+        x[top : top + high, left : left + wide] = rng.integers(0, 256, 3)
+    return x

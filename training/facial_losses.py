@@ -32,6 +32,10 @@ RARE: Final = torch.tensor([0.5, 2, 2, 4, 4, 1, 2, 2, 2, 0.5, 0.7])
 """What a class counts in the parsing loss: eyes and brows are few pixels."""
 
 
+FAINT: Final = 4.0
+"""What the units of a photograph count: people move a third as far as renders do, and errors are squares of that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Weights:
     """Of the terms of L; ``loop`` weighs L_lp, ``gbi`` is its inner g. Zero leaves a term out."""
@@ -53,7 +57,8 @@ def supervised(
     the jaw's outline count little: they are another line of the skin in every pose.
     """
     true, known, labels = batch["y"], batch["known"], batch["labels"]
-    units = divergence(y[:, FIRST_UNIT:], true[:, FIRST_UNIT:])
+    photographs = (labels == IGNORED).flatten(1).all(dim=1, keepdim=True)
+    units = divergence(y[:, FIRST_UNIT:], true[:, FIRST_UNIT:], torch.where(photographs, FAINT, 1.0))
     missed = F.smooth_l1_loss(points_of(whole), batch["points"], beta=0.02, reduction="none").mean(dim=(0, 2))
     points = 0.2 * missed[:CONTOUR].mean() + missed[CONTOUR:].mean()
     angles = F.smooth_l1_loss(y[:, IDENTITY : IDENTITY + 2], true[:, IDENTITY : IDENTITY + 2], beta=0.1)
@@ -69,8 +74,10 @@ def supervised(
     }
 
 
-def divergence(found: Tensor, true: Tensor) -> Tensor:
+def divergence(found: Tensor, true: Tensor, weight: Tensor | float = 1.0) -> Tensor:
     """Kullback and Leibler's, of units as chances: the cross entropy less what the truth itself costs; of those known.
+
+    Faces count by ``weight`` [n, 1].
 
     Most units rest on most faces. A loss with a median (L1) then says zero where it is unsure, and the sigmoid, flat
     there, never leaves it: eyes that close stayed open.
@@ -83,7 +90,7 @@ def divergence(found: Tensor, true: Tensor) -> Tensor:
         log, other = chance.clamp(min=TINY).log(), (1 - chance).clamp(min=TINY).log()
         return -(true * log + (1 - true) * other)
 
-    return ((cost(found.float()) - cost(true)) * sure).sum() / sure.sum().clamp(min=1)
+    return ((cost(found.float()) - cost(true)) * sure * weight).sum() / sure.sum().clamp(min=1)
 
 
 def swapped(y: Tensor) -> tuple[Tensor, Tensor]:

@@ -75,19 +75,31 @@ def draw(model: Model, work: Work, varied: int = 10240, held_out: int = 512, bas
 
 
 @app.command()
-def redraw(model: Model, work: Work, crops: Crops, meshes: Meshes, left_out: Path | None = None, each: int = 2) -> None:
+def redraw(
+    model: Model, work: Work, crops: Crops, meshes: Meshes, left_out: Path | None = None, share: float = 0.15
+) -> None:
     """Draw other expressions over photographs of people who are not held out."""
-    redraw_set(photographs(crops, meshes, False, left_out), each, load_face_model(model), work / "renders")
+    redraw_set(photographs(crops, meshes, False, left_out), share, load_face_model(model), work / "renders")
 
 
 @app.command()
 def warm(
-    model: Model, work: Work, steps: int = 8000, size: int = 48, out: str = "warm", painted_only: bool = False
+    model: Model,
+    work: Work,
+    start: Annotated[Path | None, typer.Option(help="a folder with a card whose weights are gone on from")] = None,
+    steps: int = 8000,
+    size: int = 48,
+    rate: float = 4e-3,
+    out: str = "warm",
+    painted_only: bool = False,
 ) -> None:
     """F_seg, and R on it, supervised by renders and by photographs that the face was fitted to."""
     torch.manual_seed(1)
     sets, modes = known_faces(model, work, painted_only)
-    facial_stages.warm_up(FacialParameters(), sets, modes, Schedule(steps, size)).run(work / out)
+    network = FacialParameters()
+    if start:
+        network.load_state_dict(load_part(read_card(start), "estimator").state_dict())
+    facial_stages.warm_up(network, sets, modes, Schedule(steps, size, rate)).run(work / out)
 
 
 @app.command()

@@ -88,10 +88,11 @@ def _eye_shade(rng: np.random.Generator, model: FaceModel, albedo: Colours) -> N
     """Lids darker than the skin, and a line of lashes around each eye."""
     for points in (LEFT_EYE, RIGHT_EYE):
         lids = model.mean[model.landmarks[list(points)]]
-        near = np.linalg.norm(model.mean[:, None] - lids.mean(axis=0), axis=2)[:, 0]
+        near = np.linalg.norm(model.mean - lids.mean(axis=0), axis=1)
         _blend(albedo, np.exp(-((near / 2.2) ** 2)) * _skin(model), albedo.mean(axis=0) * 0.5, rng.uniform(0, 0.6))
         upper = np.concatenate([lids[:4], (lids[:3] + lids[1:4]) / 2, (lids[:3] * 3 + lids[1:4]) / 4])
-        line = np.linalg.norm(model.mean[:, None] - upper[None], axis=2).min(axis=1)
+        line, close = np.full(len(near), np.inf), near < 4
+        line[close] = np.linalg.norm(model.mean[close, None] - upper[None], axis=2).min(axis=1)
         _blend(albedo, (line < rng.uniform(0.1, 0.25)) * _skin(model), np.full(3, 0.04), rng.uniform(0.2, 1))
 
 
@@ -124,8 +125,9 @@ def _brows(
         steps = np.linspace(0, 4, 25)
         stroke = np.stack([np.interp(steps, range(5), inner_first[:, k]) for k in range(3)], axis=1)
         half = rng.uniform(0.22, 0.5) * np.interp(steps, [0, 1.5, 4], [0.9, 1.0, 0.45])
-        distance = np.linalg.norm(model.mean[:, None] - stroke[None], axis=2) / half
-        near = distance.min(axis=1)
+        near = np.full(len(model.mean), np.inf)
+        front = (model.mean[:, 2] > 4) & (np.abs(model.mean[:, 1] - 5) < 3)
+        near[front] = (np.linalg.norm(model.mean[front, None] - stroke[None], axis=2) / half).min(axis=1)
         _blend(albedo, np.clip(1.6 - near, 0, 1) * _skin(model), hair * 0.8, strength)
         classes[(near < 1.1) & _skin(model)] = CLASSES.index(f"brow_{side}")
 

@@ -17,13 +17,15 @@ from app.face.nets.facial_parameters import FIRST_UNIT, SIDE
 from training.data.store import identity
 from training.face_model import FaceModel
 from training.paint import draw_paint
-from training.redrawn import fit, offset_of, read, redraw
+from training.redrawn import fit, of_landmarks, offset_of, read, redraw
 from training.render_sets import CHUNK, RenderSet, save_set
 
 WORST_FIT: Final = 1.3
 """Pixels of a 128 crop; a face whose fit is worse is not drawn over."""
 WIDEST: Final = 40.0
 """Degrees of yaw beyond which half of the face has no colour to draw with."""
+READ: Final = 55.0
+"""Degrees of yaw beyond which a landmarker guesses half of its points."""
 EYEBALLS: Final = 16
 """Paints that eyes and mouths of redrawn photographs are taken from."""
 FRONTAL: Final = 25.0
@@ -92,32 +94,32 @@ def rested(pictures: RenderSet) -> RenderSet:
     return replace(pictures, y=y)
 
 
-def redraw_set(sets: list[Meshed], each: int, model: FaceModel, folder: Path) -> None:
-    """``each`` redrawn pictures of every photograph whose fit is good, into ``folder/redrawn-NNNN.npz``, and the
-    photograph itself with what the fit says, into ``folder/photographs-NNNN.npz``; resumable."""
+def redraw_set(sets: list[Meshed], share: float, model: FaceModel, folder: Path) -> None:
+    """Every photograph whose fit is good with what the fit says, into ``folder/photographs-NNNN.npz``, and redrawn
+    pictures of a ``share`` of them into ``folder/redrawn-NNNN.npz``; resumable."""
     folder.mkdir(parents=True, exist_ok=True)
-    offset = offset_of(model, _frontal(sets))
+    offset, small_model = offset_of(model, _frontal(sets)), of_landmarks(model)
     rng = np.random.default_rng(4)
     paints = [draw_paint(rng, model) for _ in range(EYEBALLS)]
-    jobs = [(part, at) for part in sets for at in range(len(part.rows)) if abs(part.yaw[at]) < WIDEST]
+    jobs = [(part, at) for part in sets for at in range(len(part.rows)) if abs(part.yaw[at]) < READ]
     rng.shuffle(jobs)
-    per_chunk = CHUNK // each
-    for chunk in track(range(-(-len(jobs) // per_chunk)), description="redrawn"):
-        path = folder / f"redrawn-{chunk:04d}.npz"
+    for chunk in track(range(-(-len(jobs) // CHUNK)), description="redrawn"):
+        path = folder / f"photographs-{chunk:04d}.npz"
         if path.exists():
             continue
         seeded = np.random.default_rng((4, chunk))
         drawn, kept = [], []
-        for crop, mesh in _taken(jobs[chunk * per_chunk : (chunk + 1) * per_chunk]):
-            fitted = fit(model, mesh, offset)
-            if fitted.error < WORST_FIT:
-                kept.append(read(crop, mesh, fitted, offset))
-                drawn += [
-                    redraw(seeded, model, crop, fitted, paints[seeded.integers(len(paints))]) for _ in range(each)
-                ]
-        for kind, faces in (("photographs", kept), ("redrawn", drawn)):
-            parts = (np.stack(part) for part in zip(*faces, strict=True))
-            save_set(folder / f"{kind}-{chunk:04d}.npz", RenderSet(*parts))
+        for crop, mesh in _taken(jobs[chunk * CHUNK : (chunk + 1) * CHUNK]):
+            fitted = fit(small_model, mesh, offset)
+            if fitted.error > WORST_FIT:
+                continue
+            kept.append(read(crop, mesh, fitted, offset))
+            if seeded.random() < share and abs(fitted.angles[0]) < WIDEST:
+                drawn.append(redraw(seeded, model, crop, fitted, paints[seeded.integers(len(paints))]))
+        for kind, faces in (("redrawn", drawn), ("photographs", kept)):
+            if faces:
+                parts = (np.stack(part) for part in zip(*faces, strict=True))
+                save_set(folder / f"{kind}-{chunk:04d}.npz", RenderSet(*parts))
 
 
 def _frontal(sets: list[Meshed]) -> list[NDArray[np.float32]]:

@@ -48,7 +48,9 @@ CONTOUR: Final = 17
 NOISE: Final = 1.0
 """Pixels that the landmarker errs, in a crop of 128."""
 REST: Final = 0.3
-"""Spread of a unit, against the unit variance of a mode."""
+"""Spread of a unit that moves as much as most, against the unit variance of a mode."""
+RESTS: Final = (0.1, 1.0)
+"""Least and largest spread of a unit: units that hardly move a face may go farther than those that move it much."""
 FITTED_MODES: Final = 40
 ROUNDS: Final = 4
 OFFSET_ROUNDS: Final = 3
@@ -128,8 +130,8 @@ def fit(model: FaceModel, mesh: NDArray[np.floating], offset: Array) -> Fit:
     free = np.concatenate([model.identity[:FITTED_MODES, at], model.units[:, at], model.others[:, at]])
     weights = np.ones((68, 3)) / NOISE**2
     weights[:CONTOUR] *= 0.05
-    weights[:, 2] *= 0.1
-    prior = np.r_[np.ones(FITTED_MODES), np.full(len(free) - FITTED_MODES, 1 / REST**2)]
+    weights[:, 2] *= 0.03
+    prior = np.r_[np.ones(FITTED_MODES), 1 / spread_of(free[FITTED_MODES:]) ** 2]
     low, high = np.r_[np.full(FITTED_MODES, -2.5), np.zeros(len(free) - FITTED_MODES)], np.ones(len(free))
     high[:FITTED_MODES] = 2.5
     found = np.zeros(len(free))
@@ -153,9 +155,16 @@ def fit(model: FaceModel, mesh: NDArray[np.floating], offset: Array) -> Fit:
     identity[:FITTED_MODES] = found[:FITTED_MODES]
     units = unique(found[FITTED_MODES : FITTED_MODES + len(UNITS)])
     others = found[FITTED_MODES + len(UNITS) :].astype(np.float32)
-    told = 1 - prior[FITTED_MODES] * np.diag(np.linalg.inv(matrix))[FITTED_MODES : FITTED_MODES + len(UNITS)]
+    told = (1 - prior * np.diag(np.linalg.inv(matrix)))[FITTED_MODES : FITTED_MODES + len(UNITS)]
     place = scale, turn.astype(np.float32), shift.astype(np.float32)
     return Fit(identity, units, others, *place, float(missed.mean()), told.astype(np.float32))
+
+
+def spread_of(shapes: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Prior spread of each of ``shapes`` [k, 68, 3]: by the root of how far it moves the points, half way between one
+    number for all and one movement for all."""
+    moved = np.sqrt((shapes[:, CONTOUR:].astype(np.float64) ** 2).sum(axis=2).mean(axis=1))
+    return np.asarray(np.clip(REST * np.sqrt(np.median(moved) / np.maximum(moved, 1e-6)), *RESTS))
 
 
 def read(

@@ -254,10 +254,12 @@ def render(
     flat = grown[:, :2] * DOWN * (distance / grown[:, 2:])
     pixels = (flat @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
     colour = shaded(paint.albedo, normal, light)
-    picture, _ = rasterised(pixels, grown[:, 2], model.triangles, colour, ground)
+    # Half of all triangles turn their back, and nothing of them is seen
+    facing = np.ascontiguousarray(model.triangles[(normal[model.triangles, 2] > -0.35).any(axis=1)])
+    picture, _ = rasterised(pixels, grown[:, 2], facing, colour, ground)
     label = np.asarray(np.repeat(paint.classes[:, None] / 255, 3, axis=1), np.float32)
     nothing = np.zeros((LABEL_SIDE, LABEL_SIDE, 3), np.float32)
-    labels, _ = rasterised(pixels / (side / LABEL_SIDE), grown[:, 2], model.triangles, label, nothing, flat=True)
+    labels, _ = rasterised(pixels / (side / LABEL_SIDE), grown[:, 2], facing, label, nothing, flat=True)
     small = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return Render(
         np.asarray(np.clip(small * 255 + 0.5, 0, 255), np.uint8),

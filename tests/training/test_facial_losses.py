@@ -10,6 +10,7 @@ from app.face.nets.facial_parameters import FIRST_UNIT, IDENTITY, OUTPUTS, SIDE,
 from training import facial_losses
 from training.facial_losses import Weights, swapped, unlabelled
 from training.imitator import Imitator, imitation
+from training.redrawn import IGNORED
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +114,19 @@ def test_supervised_terms_vanish_on_the_truth_and_skip_what_nobody_knows() -> No
     assert terms["identity"] == 0
     assert terms["units"] == pytest.approx(0, abs=1e-5)
     assert facial_losses.supervised(y, whole + 0.1, logits, truth, mode)["points"] > 0.1
+
+
+def test_the_faint_units_of_photographs_count_more() -> None:
+    y, points = some(2), torch.zeros(2, 68, 2)
+    whole, logits = torch.zeros(2, 136), torch.zeros(2, 11, 4, 4)
+    batch = {"y": y, "known": torch.ones(2, 1), "points": points}
+    wrong = y.clone()
+    wrong[:, FIRST_UNIT:] = 0.5
+
+    def units(label: int) -> float:
+        labels = torch.full((2, 4, 4), label)
+        return float(
+            facial_losses.supervised(wrong, whole, logits, {**batch, "labels": labels}, torch.ones(IDENTITY))["units"]
+        )
+
+    assert units(IGNORED) == pytest.approx(facial_losses.FAINT * units(9))
