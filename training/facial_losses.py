@@ -56,22 +56,22 @@ def supervised(
     ``mode`` [244] says how much each identity number shows. A unit that is NaN is nobody's knowledge. The points of
     the jaw's outline count little: they are another line of the skin in every pose.
     """
-    true, known, labels = batch["y"], batch["known"], batch["labels"]
+    labels = batch["labels"]
     photographs = (labels == IGNORED).flatten(1).all(dim=1, keepdim=True)
-    units = divergence(y[:, FIRST_UNIT:], true[:, FIRST_UNIT:], torch.where(photographs, FAINT, 1.0))
     missed = F.smooth_l1_loss(points_of(whole), batch["points"], beta=0.02, reduction="none").mean(dim=(0, 2))
     points = 0.2 * missed[:CONTOUR].mean() + missed[CONTOUR:].mean()
+    parsing = F.cross_entropy(logits.float(), labels, RARE.to(logits.device), ignore_index=IGNORED)
+    answers = answered(y, batch["y"], batch["known"], torch.where(photographs, FAINT, 1.0), mode)
+    return {**answers, "points": 20 * points, "parsing": 0.5 * parsing}
+
+
+def answered(y: Tensor, true: Tensor, known: Tensor, weight: Tensor, mode: Tensor) -> dict[str, Tensor]:
+    """The terms of y alone: units by ``weight`` [n, 1], angles, identity where it is ``known`` [n, 1]."""
+    units = divergence(y[:, FIRST_UNIT:], true[:, FIRST_UNIT:], weight)
     angles = F.smooth_l1_loss(y[:, IDENTITY : IDENTITY + 2], true[:, IDENTITY : IDENTITY + 2], beta=0.1)
     wrong = ((y[:, :IDENTITY] - true[:, :IDENTITY]) ** 2 * mode).mean(dim=1, keepdim=True)
     identity = (known * wrong).sum() / known.sum().clamp(min=1)
-    parsing = F.cross_entropy(logits.float(), labels, RARE.to(logits.device), ignore_index=IGNORED)
-    return {
-        "units": 4 * units,
-        "points": 20 * points,
-        "angles": 5 * angles,
-        "identity": identity,
-        "parsing": 0.5 * parsing,
-    }
+    return {"units": 4 * units, "angles": 5 * angles, "identity": identity}
 
 
 def divergence(found: Tensor, true: Tensor, weight: Tensor | float = 1.0) -> Tensor:

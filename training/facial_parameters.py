@@ -3,9 +3,11 @@
     python -m training.facial_parameters draw FACE_MODEL.npz WORK
     python -m training.facial_parameters redraw FACE_MODEL.npz WORK --crops CROPS --meshes MESHES [--left-out LISTS]
     python -m training.facial_parameters warm FACE_MODEL.npz WORK
+    python -m training.facial_parameters finish FACE_MODEL.npz WORK
     python -m training.facial_parameters imitate WORK
     python -m training.facial_parameters adapt FACE_MODEL.npz WORK --crops CROPS --meshes MESHES [--leave TERM]
     python -m training.facial_parameters measure WORK --crops CROPS --meshes MESHES --ckplus CKPLUS [--run RUN]
+    python -m training.facial_parameters tables WORK/RUN
     python -m training.facial_parameters export WORK/RUN training/cards/action-units.json app/weights/action-units
     python -m training.facial_parameters show FACE_MODEL.npz IMAGE OUT.png
     python -m training.facial_parameters transfer FACE_MODEL.npz IMAGE OUT.png
@@ -35,7 +37,7 @@ from app.face.engine import Engine
 from app.face.nets.facial_parameters import MARGIN, SIDE, FacialParameters
 from app.face.refine import shipped_refiner
 from app.face.weights import SHIPPED, load_part, read_card, write_card
-from training import facial_measures, facial_pictures, facial_stages
+from training import facial_measures, facial_pictures, facial_report, facial_stages
 from training.checkpoint import Run
 from training.export import save_weights
 from training.face_model import FaceModel, load_face_model
@@ -103,6 +105,24 @@ def warm(
 
 
 @app.command()
+def finish(
+    model: Model,
+    work: Work,
+    batches: Annotated[int, typer.Option(help="of 64 pictures, looked at once")] = 400,
+    steps: int = 3000,
+    size: int = 256,
+    rate: float = 1e-3,
+    out: str = "finished",
+) -> None:
+    """R's head once more, on what the rest of the warm-up's network sees in many pictures."""
+    torch.manual_seed(1)
+    sets, modes = known_faces(model, work)
+    network = trained(work / "warm")
+    faces = facial_stages.gathered(network, sets, batches)
+    facial_stages.finish(network, faces, modes, Schedule(steps, size, rate)).run(work / out)
+
+
+@app.command()
 def imitate(work: Work, steps: int = 2500, size: int = 32) -> None:
     """The imitator G, on the renders of one skin."""
     torch.manual_seed(1)
@@ -167,7 +187,7 @@ def measure(
     report["blendshapes"] = {"mean": float(np.mean(list(agreement["moving"].values()))), **agreement}
     profiles = side_views(crops, count)
     report["profiles"] = facial_measures.of_pose(network_says(small(profiles[0])), profiles[1], profiles[2])
-    refiner = shipped_refiner("torch", 1, "cpu")
+    refiner = shipped_refiner("openvino", 1, "cpu")
     report["ckplus"] = facial_measures.expressions(ckplus, refiner, network_says)
     served = np.concatenate([facial_measures.served_pose(refiner, part.crops[part.rows]) for part in parts])
     report["served pose"] = {
@@ -177,6 +197,14 @@ def measure(
     text = json.dumps(report, indent=1)
     (work / run / "measures.json").write_text(text, encoding="utf-8")
     typer.echo(text)
+
+
+@app.command()
+def tables(run: Annotated[Path, typer.Argument(help="WORK/RUN")]) -> None:
+    """The tables of docs/action-units.md, from what ``measure`` found."""
+    measures = json.loads((run / "measures.json").read_text(encoding="utf-8"))
+    for table in (facial_report.table_of_bars, facial_report.table_of_units, facial_report.row_of_run):
+        typer.echo(table(measures) + "\n")
 
 
 @app.command()

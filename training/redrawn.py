@@ -55,7 +55,7 @@ FITTED_MODES: Final = 40
 ROUNDS: Final = 4
 OFFSET_ROUNDS: Final = 3
 STEPS: Final = 80
-SURE: Final = 0.35
+SURE: Final = 0.02
 """What part of a unit's variance the 68 points must tell, or the fit says nothing of it."""
 DEPTH: Final = np.float32(300)
 """Pixels from the viewer to the picture's plane: any that leaves the whole head in front."""
