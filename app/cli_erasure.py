@@ -24,7 +24,7 @@ def verify(
     what: Annotated[str, typer.Argument(help="A subject's id, or a receipt's.")],
     collection: Annotated[str, typer.Option(help="The collection.")] = "default",
 ) -> None:
-    """Look for what is left in rows, index and snapshot. Exit status 1 where anything is."""
+    """Look for what is left in all tables, index and snapshot. Exit status 1 where anything is."""
     with reasons(), opened(Settings(), own=False) as parts:
         found = erasure.verify(parts, what, collection)
     for one in found:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import ColumnElement, func, or_, select, text
+from sqlalchemy import ColumnElement, exists, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from app.errors import ReceiptNotFound
@@ -84,8 +84,8 @@ def erase(parts: Parts, collection: str, subject_id: str, reason: Reason = "aske
 def verify(parts: Parts, what: str, collection: str = "default") -> list[str]:
     """What is left of a subject (by id) or of whom a receipt (by id) is of: empty where nothing is.
 
-    Looks at the rows, the index and the snapshot file. Raises ``ReceiptNotFound`` where ``what`` is neither a
-    subject that was erased nor a receipt.
+    Looks at every table that holds what belongs to subjects, the index and the snapshot file. Raises
+    ``ReceiptNotFound`` where ``what`` is neither a subject that was erased nor a receipt.
     """
     with parts.database.reading() as session:
         mark = hashed(parts, collection, what)
@@ -96,7 +96,7 @@ def verify(parts: Parts, what: str, collection: str = "default") -> list[str]:
         found: list[str] = []
         for receipt in receipts:
             found += _left(parts, session, receipt)
-        return found
+        return found + _ownerless(session)
 
 
 def _left(parts: Parts, session: Session, receipt: Receipt) -> list[str]:
@@ -109,10 +109,32 @@ def _left(parts: Parts, session: Session, receipt: Receipt) -> list[str]:
     templates = set(receipt.templates)
     if templates & set(session.scalars(select(Template.id).where(Template.id.in_(templates)))):
         found.append("templates have rows")
+    if session.scalar(select(exists().where(KeptPicture.template_id.in_(templates)))):
+        found.append("pictures have rows")
     for place, held in (("the index", parts.index.templates()), ("the snapshot file", parts.index.saved_templates())):
         if templates & held:
             found.append(f"{place} holds templates")
     return found
+
+
+def _ownerless(session: Session) -> list[str]:
+    """What belongs to a subject without a row. The database's own constraints should leave nothing; this looks."""
+    owners = {
+        "visits": (Visit.subject_id,),
+        "consents": (Consent.subject_id,),
+        "codes": (SubjectCode.subject_id,),
+        "impostors": (Impostor.subject_id, Impostor.true_subject_id),
+        "events": (Event.subject_id,),
+        "templates": (Template.subject_id,),
+    }
+    lost = {
+        name: any(
+            session.scalar(select(exists().where(column.is_not(None), column.not_in(select(Subject.id)))))
+            for column in columns
+        )
+        for name, columns in owners.items()
+    }
+    return [f"{name} of a subject without a row" for name, found in lost.items() if found]
 
 
 def _counts(session: Session, subject: int) -> dict[str, int]:

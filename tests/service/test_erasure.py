@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.errors import ClockJumped, ReceiptNotFound, SubjectNotFound
 from app.service import door, retention
@@ -63,6 +65,21 @@ def test_nothing_is_left_and_the_receipt_names_nobody(parts: Parts) -> None:
     assert sign_in(parts, SignIn([photo(1)])).visit.decision == "no_match"
     with pytest.raises(SubjectNotFound):
         erase(parts, "default", "ada")
+
+
+def test_rows_that_outlived_their_subject_are_found(parts: Parts) -> None:
+    sign_in(parts, SignIn([photo(2)]))
+    erase(parts, "default", "ada")
+    assert verify(parts, "ada") == []
+    orphan = "UPDATE visits SET subject_id = 4711"
+    if parts.database.is_sqlite:  # which minds foreign keys only where it is asked to
+        with closing(sqlite3.connect(str(parts.database.engine.url.database))) as plain, plain:
+            plain.execute(orphan)
+    else:
+        with parts.database.engine.begin() as connection:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            connection.execute(text(orphan))
+    assert verify(parts, "ada") == ["visits of a subject without a row"]
 
 
 def test_who_is_back_is_told(parts: Parts) -> None:
