@@ -98,12 +98,13 @@ def test_openapi_is_stable_and_has_examples(tmp_path: Path) -> None:
         *("list_subjects", "show_subject", "change_subject", "delete_subject", "show_template", "delete_template"),
         *("list_collections", "create_collection", "show_collection", "delete_collection"),
         *("show_door", "list_names", "change_collection", "create_code", "delete_codes"),
-        *("create_visit", "list_visits", "export_visits", "show_visit", "correct_visit"),
+        *("create_visit", "list_visits", "count_visits", "export_visits", "show_visit", "correct_visit"),
+        *("list_duplicates", "tell_apart", "merge_subject", "show_picture"),
         *("show_consent_text", "list_consent_texts", "create_consent_text", "list_consents", "create_consent"),
         *("list_webhooks", "create_webhook", "change_webhook", "delete_webhook", "list_deliveries"),
         *("show_threshold", "erase_subject", "withdraw_consent"),
         *("create_registration", "resend_deliveries", "stream_events", "health", "ready", "metrics"),
-        *("whoami", "list_keys", "create_key", "rotate_key", "revoke_key", "list_acts"),
+        *("whoami", "list_keys", "create_key", "rotate_key", "revoke_key", "list_acts", "verify_acts"),
     }
     for name in ("enroll", "identify", "verify", "analyze"):
         body = operations[name]["requestBody"]["content"]
