@@ -16,7 +16,7 @@ from app.service.duplicates import two_of
 from app.service.parts import Parts
 from app.store import audit, ledger, queries
 from app.store.consent_models import Consent
-from app.store.models import Collection, Subject, Template
+from app.store.models import Base, Collection, Subject, Template
 from app.store.outbox_models import Event
 from app.store.vectors import checked, owned_by
 from app.store.visit_models import Impostor, SubjectCode, Visit
@@ -82,8 +82,7 @@ def _templates(
         .where(Template.subject_id == goes.id)
         .order_by(Template.id)
     ).all()
-    table: Table = Template.__table__  # type: ignore[assignment]
-    _give(session, table, owner, goes, stays, rows, {"change": owner.change})
+    _give(session, Base.metadata.tables[Template.__tablename__], owner, goes, stays, rows, {"change": owner.change})
     ours = [row for row in rows if row.model_id == model_id]
     if not ours:
         return None
@@ -103,8 +102,7 @@ def _impostors(session: Session, owner: Collection, goes: Subject, stays: Subjec
     rows = session.execute(
         select(Impostor.id, Impostor.embedding, Impostor.frontalized).where(Impostor.subject_id == goes.id)
     ).all()
-    table: Table = Impostor.__table__  # type: ignore[assignment]
-    _give(session, table, owner, goes, stays, rows, {})
+    _give(session, Base.metadata.tables[Impostor.__tablename__], owner, goes, stays, rows, {})
 
 
 def _give(

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.service.parts import Parts
 from app.store import audit, queries
-from app.store.models import Collection, Template
+from app.store.models import Base, Collection, Template
 from app.store.vectors import checked, owned_by
 from app.store.visit_models import Impostor
 
@@ -52,8 +52,9 @@ def _bring(parts: Parts, session: Session, collection: Collection) -> int:
         collection.model_id = parts.engine.model_id
     collection.change += 1
     # Faces taken for somebody by mistake are compared as templates are, so they come along.
-    _frontalize(parts, session, collection, Impostor.__table__, {})  # type: ignore[arg-type]
-    return _frontalize(parts, session, collection, Template.__table__, {"change": collection.change})  # type: ignore[arg-type]
+    tables = Base.metadata.tables
+    _frontalize(parts, session, collection, tables[Impostor.__tablename__], {})
+    return _frontalize(parts, session, collection, tables[Template.__tablename__], {"change": collection.change})
 
 
 def _frontalize(parts: Parts, session: Session, collection: Collection, table: Table, beside: dict[str, int]) -> int:
