@@ -25,6 +25,7 @@ from app.cli_backup import commands as backup
 from app.cli_door import door
 from app.cli_embeddings import commands as embeddings
 from app.cli_erasure import erase, retention
+from app.cli_inference import inference
 from app.cli_keys import commands as keys
 from app.cli_load import load
 from app.cli_portrait import portrait
@@ -55,6 +56,7 @@ bench = typer.Typer(no_args_is_help=True, help="Measure this machine.")
 main.add_typer(bench, name="bench")
 bench.command()(door)
 bench.command()(load)
+bench.command()(inference)
 main.add_typer(audit, name="audit")
 main.add_typer(keys, name="keys")
 main.add_typer(erase, name="erase")

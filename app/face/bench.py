@@ -70,9 +70,9 @@ def bench_pipeline(
                 found = engine.pictures([picture])[0]
                 crops = np.zeros((len(found.faces), *engine.crop_shape), np.uint8)
                 plainly = partial(_plainly, networks, picture, settings)
-                detect, plain = _timed(partial(engine.detect, [picture]), repeats), _timed(plainly, repeats)
-                fast = _timed(partial(engine.embed, crops), repeats)
-                slow = _timed(partial(eager.embed, crops), repeats)
+                detect, plain = processor_ms(partial(engine.detect, [picture]), repeats), processor_ms(plainly, repeats)
+                fast = processor_ms(partial(engine.embed, crops), repeats)
+                slow = processor_ms(partial(eager.embed, crops), repeats)
                 rows.append(
                     {
                         "picture": name,
@@ -99,7 +99,7 @@ def _plainly(networks: Networks, picture: NDArray[np.uint8], settings: DetectorS
     return detect_plainly(networks, seen, settings.min_face, settings.factor, settings.thresholds)
 
 
-def _timed(work: Callable[[], object], repeats: int) -> float:
+def processor_ms(work: Callable[[], object], repeats: int) -> float:
     """Milliseconds of processor time, the median; the first calls make kernels and do not count."""
     for _ in range(2):
         work()

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from app.gallery.bench_page import BEGIN, END, rewrite
-from app.load import door_page
+from app.load import door_page, inference_page
 from app.load.bench import bench_load, spread
 from app.load.door import bench_door
 from app.load.page import figures
@@ -46,6 +46,15 @@ def test_the_page_of_the_door_tells_what_was_measured() -> None:
     page = (ROOT / "docs" / "door.md").read_text()
     assert len(runs) == 2
     assert rewrite(page, door_page.figures(runs)) == page
+
+
+def test_the_page_of_inference_tells_what_was_measured() -> None:
+    runs = [json.loads(path.read_text()) for path in sorted((ROOT / "docs" / "inference").glob("*.json"))]
+    page = (ROOT / "docs" / "inference.md").read_text()
+    assert runs
+    assert rewrite(page, inference_page.figures(runs)) == page
+    missing = {"way": "gone", "ms": [], "equal": None, "missing": "ImportError: a | b"}
+    assert "| gone | | | | ImportError: a / b |" in inference_page.figures([{**runs[0], "rows": [missing]}])
 
 
 @pytest.mark.slow
