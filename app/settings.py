@@ -65,7 +65,9 @@ class Settings(BaseSettings):
     )
     seal_key_file: FilePath | None = Field(default=None, description="A file with that, instead.")
     device: Literal["cpu", "cuda"] = Field(
-        default="cpu", description="Where networks run. `cuda` is refused at start where there is none."
+        default="cpu",
+        description="Where networks run and large galleries are searched. `cuda` is refused at start where there is "
+        "none.",
     )
     runtime: Literal["openvino", "torch"] = Field(
         default="openvino", description="What runs the networks on the CPU; both give the same vectors."

@@ -22,11 +22,14 @@ from app.seal import Keyring
 class FaissGallery:
     """``Gallery`` in memory. Thread safe; searches never wait for a change.
 
-    ``seals``: vectors are held in each collection's own secret rotation, and snapshots are sealed.
+    ``seals``: vectors are held in each collection's own secret rotation, and snapshots are sealed. ``device``: what
+    torch calls the GPU on which large parts are searched, as far as they fit there.
     """
 
-    def __init__(self, width: int, tiers: Tiers | None = None, seals: Keyring | None = None) -> None:
-        self.width = width
+    def __init__(
+        self, width: int, tiers: Tiers | None = None, seals: Keyring | None = None, device: str = "cpu"
+    ) -> None:
+        self.width, self._device = width, device
         self._seals = seals
         self._turns = None if seals is None else Turns(width, seals.derive("space"))
         self._tiers = tiers or Tiers()
@@ -41,7 +44,7 @@ class FaissGallery:
         ids, owners, rows = checked_rows(self.width, templates, subjects, vectors)
         use_one_thread()
         with self._lock:
-            partition = self._partitions.setdefault(collection, Partition.empty(self.width, self._tiers))
+            partition = self._partitions.setdefault(collection, Partition.empty(self.width, self._tiers, self._device))
         partition.add(ids, owners, self._turned(collection, rows))
         while partition.backlog() and partition.rebuild_once():  # a writer that runs ahead does the work itself
             pass
@@ -109,7 +112,9 @@ class FaissGallery:
             return None
         change, states = read
         with self._lock:
-            self._partitions = {collection: Partition(self._tiers, state) for collection, state in states.items()}
+            self._partitions = {
+                collection: Partition(self._tiers, state, self._device) for collection, state in states.items()
+            }
         return change
 
     def settle(self) -> None:

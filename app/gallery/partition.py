@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from app.gallery.ranking import Ranked, merge
@@ -13,6 +15,8 @@ from app.gallery.segment import Segment
 from app.gallery.source import ALIVE, best_subjects, use_one_thread
 from app.gallery.tail import Tail, as_stored
 from app.gallery.tiers import Plan, Tiers
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +38,18 @@ class Partition:
     and swaps them in; only the swap excludes changes, nothing excludes a search.
     """
 
-    def __init__(self, tiers: Tiers, state: State) -> None:
-        self._tiers, self._state = tiers, state
+    def __init__(self, tiers: Tiers, state: State, device: str = "cpu") -> None:
+        self._tiers, self._state, self._device = tiers, state, device
+        for segment in state.segments:
+            self._place(segment)
         self._where = dict(zip(state.tail.templates[: state.size].tolist(), range(state.size), strict=True))
         self._count = state.size + sum(len(segment) - segment.dead for segment in state.segments)
         self._change = threading.Lock()
         self._rebuild = threading.Lock()
 
     @classmethod
-    def empty(cls, width: int, tiers: Tiers) -> Partition:
-        return cls(tiers, State(0, (), Tail(width), 0))
+    def empty(cls, width: int, tiers: Tiers, device: str = "cpu") -> Partition:
+        return cls(tiers, State(0, (), Tail(width), 0), device)
 
     def __len__(self) -> int:
         return self._count
@@ -117,6 +123,8 @@ class Partition:
             parts = [_living(segment, len(segment)) for segment in segments]
             parts += [_living(state.tail, state.size)] if plan.tail else []
             joined = _join(parts)
+            if joined.segment is not None:
+                self._place(joined.segment)
             with self._change:
                 self._swap(segments, state.size if plan.tail else 0, parts, joined)
             return True
@@ -164,7 +172,18 @@ class Partition:
     ) -> list[Segment]:
         order = np.argsort(templates)
         parts = np.array_split(order, -(-len(order) // self._tiers.largest))
-        return [Segment.build(vectors[p].astype(np.float16), templates[p], subjects[p]) for p in parts]
+        made = [Segment.build(vectors[p].astype(np.float16), templates[p], subjects[p]) for p in parts]
+        for segment in made:
+            self._place(segment)
+        return made
+
+    def _place(self, segment: Segment) -> None:
+        if self._device == "cpu":
+            return
+        try:
+            segment.lie_on(self._device)
+        except torch.OutOfMemoryError:
+            _log.warning("%d templates do not fit on %s: they are searched on the CPU", len(segment), self._device)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

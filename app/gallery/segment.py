@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from app.gallery.device_scan import DeviceScan
 from app.gallery.source import ALIVE
 
 # Chosen by measurement at a million (docs/gallery.md): three dimensions a code need a third fewer bytes than
@@ -40,8 +41,6 @@ class Coder:
 class Segment:
     """Rows sorted by template, never added to; a removal only notes when a row died."""
 
-    slack: Final = 0.0
-
     def __init__(
         self,
         vectors: NDArray[np.float16],
@@ -54,6 +53,7 @@ class Segment:
         self.died = np.full(len(templates), ALIVE, np.int64)
         self.dead = 0
         self.coder, self.codes = coder, codes
+        self._there: DeviceScan | None = None
 
     @classmethod
     def build(cls, vectors: NDArray[np.float16], templates: NDArray[np.int64], subjects: NDArray[np.int64]) -> Segment:
@@ -77,6 +77,14 @@ class Segment:
     def __len__(self) -> int:
         return len(self.templates)
 
+    @property
+    def slack(self) -> float:
+        return self._there.slack if self._there else 0.0
+
+    def lie_on(self, device: str) -> None:
+        """From now on search on this GPU; the codes stay for snapshots. Raises ``torch.OutOfMemoryError``."""
+        self._there = DeviceScan(self.vectors, device)
+
     def find(self, templates: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows of those of ``templates`` that are here and alive."""
         rows = np.minimum(np.searchsorted(self.templates, templates), len(self) - 1)
@@ -96,6 +104,8 @@ class Segment:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         if fetch >= size:
             return np.zeros((len(queries), size), np.float32), np.tile(np.arange(size), (len(queries), 1))
+        if self._there:
+            return self._there.search(queries, fetch)
         coder = self.coder
         scores, rows = self.codes.search(queries @ coder.rotation.T, fetch)
         # The scan leaves out rows at the very bottom of its 8-bit scale: it answers -1 for them.
@@ -103,6 +113,8 @@ class Segment:
         return scores * np.float32(coder.gain) + (queries @ coder.mean)[:, None], rows
 
     def first_fetch(self, k: int) -> int:
+        if self._there:
+            return 4 * k + 16
         return max(4 * k + 16, _SETTLED_AT_LEAST + len(self) // _ROWS_A_SETTLED_ONE)
 
 

@@ -43,7 +43,7 @@ def load_gallery(settings: Settings, width: int, model_id: str, own: bool) -> Ga
     """
     seals = settings.keyring()
     if settings.gallery == "faiss":
-        return FaissGallery(width, seals=seals)
+        return FaissGallery(width, seals=seals, device=settings.device)
     if seals is not None:
         raise ConfigurationError(
             f"FRONTALIS_SEAL_KEY seals nothing in {settings.gallery}, which searches vectors as they are: unset it, or "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from app.errors import GalleryError
@@ -18,6 +19,7 @@ from tests.gallery.model import PlainGallery, random_units, unit
 
 WIDTH = 16
 HALF = 5e-4  # what rounding to float16 may move a score of unit vectors
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu:0"  # torch's CPU stands in for a GPU that is not there
 _tables = itertools.count()
 
 
@@ -25,6 +27,7 @@ _tables = itertools.count()
     params=[
         "faiss",
         "faiss-tiers",
+        "faiss-device",
         pytest.param("pgvector", marks=pytest.mark.slow),
         pytest.param("pgvector-half", marks=pytest.mark.slow),
         pytest.param("pgvector-hnsw", marks=pytest.mark.slow),
@@ -35,7 +38,8 @@ def gallery(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     kind: str = request.param
     made: Gallery
     if kind.startswith("faiss"):
-        made = FaissGallery(WIDTH, Tiers(exact_below=64, seal_at=64, largest=512) if kind == "faiss-tiers" else None)
+        tiers = None if kind == "faiss" else Tiers(exact_below=64, seal_at=64, largest=512)
+        made = FaissGallery(WIDTH, tiers, device=DEVICE if kind == "faiss-device" else "cpu")
     elif kind.startswith("pgvector"):
         pytest.importorskip("psycopg")
         from app.gallery.pgvector import PgvectorGallery

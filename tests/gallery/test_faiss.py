@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -201,3 +202,21 @@ def test_hard_probes_and_strangers_find_whom_the_exact_scan_finds() -> None:
     found = np.array([hits[0].subject for hits in gallery.search(1, probes, 5)])
     gallery.close()
     assert (found == truth).mean() >= 0.99
+
+
+def test_what_does_not_fit_on_the_gpu_is_searched_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Full:
+        def __init__(self, vectors: NDArray[np.float16], device: str) -> None:
+            raise torch.OutOfMemoryError(f"{device} is full")
+
+    rows = random_units(3, 400, WIDTH)
+    galleries = [FaissGallery(WIDTH, Tiers(exact_below=64, seal_at=64), device=device) for device in ("cpu", "cpu:0")]
+    galleries[0].add(1, np.arange(400), np.arange(400), rows)
+    monkeypatch.setattr("app.gallery.segment.DeviceScan", Full)
+    galleries[1].add(1, np.arange(400), np.arange(400), rows)
+    assert galleries[0].search(1, rows[:5], 3) == galleries[1].search(1, rows[:5], 3)
+    assert "400 templates do not fit on cpu:0" in caplog.text
+    for gallery in galleries:
+        gallery.close()
