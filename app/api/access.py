@@ -75,6 +75,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "delete_collection": _for("admin"),
         "change_collection": _for("admin"),
         "show_door": _for("kiosk", "visits"),
+        "show_finder": _for("kiosk", "visits"),
         "list_names": _for("kiosk", "visits"),
         "create_visit": _for("kiosk", "visits"),
         "list_visits": _for("visits"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import joblib
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import nn
 
 from app.errors import WeightsError
@@ -49,6 +49,16 @@ def load_mtcnn(cache: Path) -> tuple[PNet, RNet, ONet]:
             raise WeightsError(f"{path.name} is not a conversion of MTCNN; delete it") from misfit
         network.eval().requires_grad_(False)
     return networks["pnet"], networks["rnet"], networks["onet"]  # type: ignore[return-value]
+
+
+def finder_weights(cache: Path) -> bytes:
+    """P-Net and R-Net as one safetensors file (float32), for a page that looks for faces itself.
+
+    Names are those of the modules under ``pnet.`` and ``rnet.``. Raises as ``load_mtcnn``.
+    """
+    networks = dict(zip(("pnet", "rnet"), load_mtcnn(cache)[:2], strict=True))
+    states = {name: network.state_dict().items() for name, network in networks.items()}
+    return save({f"{name}.{key}": value for name, state in states.items() for key, value in state})
 
 
 def _convert(path: Path) -> None:

@@ -10,6 +10,7 @@ from app.errors import ConfigurationError
 from app.face.cascade import DetectorSettings
 from app.face.engine import Engine
 from app.face.presentation import PresentationCheck
+from app.face.published import finder_weights
 from app.gallery.contract import Gallery
 from app.gallery.faiss import FaissGallery
 from app.gallery.milvus import MilvusGallery
@@ -25,7 +26,7 @@ def load_engine(settings: Settings) -> Engine:
     """Cards are looked for in ``weights`` of the data folder, then among those shipped. Raises ``WeightsError``."""
     model = settings.extractor
     return Engine.load(
-        settings.data_dir / "converted",
+        _converted(settings),
         Path(model) if model.endswith(".onnx") else model,
         [settings.data_dir / "weights"],
         settings.runtime,
@@ -33,6 +34,15 @@ def load_engine(settings: Settings) -> Engine:
         settings.device,
         DetectorSettings(min_face=settings.min_face, max_side=settings.detection_side),
     )
+
+
+def load_finder(settings: Settings) -> bytes:
+    """What a kiosk looks for faces with: the detector's first two networks, as safetensors. Raises ``WeightsError``."""
+    return finder_weights(_converted(settings))
+
+
+def _converted(settings: Settings) -> Path:
+    return settings.data_dir / "converted"
 
 
 def load_gallery(settings: Settings, width: int, model_id: str, own: bool) -> Gallery:

@@ -93,9 +93,9 @@ function messageOf(text) {
 }
 
 /** A file that needs the key to be read, as a blob. */
-export async function fetched(template, { path = {}, query = {} } = {}) {
+export async function fetched(template, { path = {}, query = {}, signal } = {}) {
   const address = template.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(path[name]));
-  const response = await answered(() => fetch(`${address}?${new URLSearchParams(query)}`, requestOf("GET")));
+  const response = await answered(() => fetch(`${address}?${new URLSearchParams(query)}`, requestOf("GET", undefined, undefined, undefined, signal)));
   if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
   return response.blob();
 }

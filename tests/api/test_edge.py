@@ -97,7 +97,7 @@ def test_openapi_is_stable_and_has_examples(tmp_path: Path) -> None:
         *("enroll", "identify", "verify", "analyze"),
         *("list_subjects", "show_subject", "change_subject", "delete_subject", "show_template", "delete_template"),
         *("list_collections", "create_collection", "show_collection", "delete_collection"),
-        *("show_door", "list_names", "change_collection", "create_code", "delete_codes"),
+        *("show_door", "show_finder", "list_names", "change_collection", "create_code", "delete_codes"),
         *("create_visit", "list_visits", "count_visits", "export_visits", "show_visit", "correct_visit"),
         *("list_duplicates", "tell_apart", "merge_subject", "show_picture"),
         *("show_consent_text", "list_consent_texts", "create_consent_text", "list_consents", "create_consent"),

@@ -25,3 +25,25 @@ def unexpected(told: Any) -> bool:
     return told.type == "error" and not re.search(
         r"status of (4\d\d|503)|ERR_INTERNET_DISCONNECTED|ERR_FAILED", told.text
     )
+
+
+def uploads(page: Any) -> list[str]:
+    """The addresses of what the page sends from now on, other than questions: a list that grows."""
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
+    return sent
+
+
+def looks_on(page: Any, times: int) -> None:
+    """Waits until the page has looked for faces so often again."""
+    page.evaluate(
+        """() => {
+          const post = Worker.prototype.postMessage;
+          window.looks = 0;
+          Worker.prototype.postMessage = function (message, moved) {
+            if (message.image) window.looks += 1;
+            return post.call(this, message, moved);
+          };
+        }"""
+    )
+    page.wait_for_function("times => window.looks >= times", arg=times)

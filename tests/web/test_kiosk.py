@@ -2,81 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from fastapi import FastAPI
-from numpy.typing import NDArray
 
-from app.face.faces import Detection, Face, Picture, Pose, Quality
-from app.face.spectrum import Asked
 from app.main import create_app
 from app.settings import Settings
-from tests.doubles import FakeEngine, encode, photo
+from tests.doubles import photo
 from tests.web.conftest import CHROMIUM, FLAGS
-from tests.web.kiosk_page import touch, unexpected, until, visits
+from tests.web.kiosk_page import looks_on, touch, unexpected, until, uploads, visits
+from tests.web.made_up_camera import SCENE, made_up_camera
+from tests.web.stage import Stage
 
 pytestmark = pytest.mark.slow
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-STILL = np.random.default_rng(0).integers(0, 256, (45, 80, 3), np.uint8).repeat(16, 0).repeat(16, 1)
-"""What the camera shows: sharp, lit and still, as the page asks before it sends anything."""
 HOSTILE = "<img src=x onerror=alert(1)> Ada"
-
-
-class Stage(FakeEngine):
-    """Whoever ``people`` names is in view, whatever the camera shows: (person, share of the width, yaw)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.people: Sequence[tuple[int, float, float]] = ()
-        self.lock = threading.Lock()
-
-    def enter(self, *people: int, near: float = 0.3, yaw: float = 0.0) -> None:
-        with self.lock:
-            self.people = [(person, near, yaw) for person in people]
-
-    def pictures(
-        self,
-        images: Sequence[NDArray[np.uint8]],
-        attributes: frozenset[str] = frozenset(),
-        spectrum: Asked = "visible",
-    ) -> list[Picture]:
-        # Enrolment by a test sends coloured squares, the camera something larger.
-        return [self._picture(image, attributes) if len(image) < 100 else self._view(image) for image in images]
-
-    def _view(self, image: NDArray[np.uint8]) -> Picture:
-        with self.lock:
-            people = self.people
-        faces = tuple(self._seen(image, *one, place) for place, one in enumerate(people))
-        size = (image.shape[1], image.shape[0])
-        return Picture(faces, size, size, {"detect": 1.0})
-
-    def _seen(self, image: NDArray[np.uint8], person: int, near: float, yaw: float, place: int) -> Face:
-        height, width = image.shape[:2]
-        # A frame shows the visitor alone: it is cut around the face.
-        near = near if width / height > 1.2 else 0.33
-        side = near * min(width, height)
-        left, top = width / 2 - side / 2 + place * 1.5 * side, height / 2 - side / 2
-        vector = self.frontalize(_vector(self, person)[None])[0]
-        points = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32) * side
-        return Face(
-            Detection((left, top, left + side, top + side), points + np.float32([left, top]), 0.99),
-            Pose(yaw, 0.0, 0.0),
-            Quality(80.0, 90.0, 90.0, 90.0, 90.0, 60.0),
-            _vector(self, person),
-            vector,
-        )
-
-
-def _vector(engine: FakeEngine, person: int) -> NDArray[np.float32]:
-    own = np.random.default_rng(person).normal(size=engine.width)
-    return np.asarray(own / np.linalg.norm(own), np.float32)
 
 
 @pytest.fixture
@@ -86,21 +31,26 @@ def stage() -> Stage:
 
 @pytest.fixture
 def app(tmp_path: Path, stage: Stage) -> FastAPI:
-    return create_app(Settings(data_dir=tmp_path, threads=2, log_level="error"), stage)
+    settings = Settings(data_dir=tmp_path, threads=2, log_level="error", address_rate_limit=100_000)
+    made = create_app(settings, stage)
+    # The camera asks who is on stage.
+    made.add_api_route(SCENE, lambda: [near for _, near, _ in stage.people], include_in_schema=False)
+    return made
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
-    film = tmp_path_factory.mktemp("camera") / "still.mjpeg"
-    film.write_bytes(encode(STILL, "JPEG") * 3)
     with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(
-            executable_path=CHROMIUM, args=[*FLAGS, f"--use-file-for-fake-video-capture={film}"]
-        )
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="module")
+def camera() -> str:
+    return made_up_camera()
 
 
 @pytest.fixture
@@ -112,9 +62,10 @@ def context(browser: Any, address: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(context: Any) -> Iterator[Any]:
+def page(context: Any, camera: str) -> Iterator[Any]:
     wrong: list[str] = []
     page = context.new_page()
+    page.add_init_script(camera)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda told: wrong.append(told.text) if unexpected(told) else None)
     yield page
@@ -211,10 +162,16 @@ def test_an_automatic_door_greets_whoever_comes_near_and_each_once(page: Any, st
     until(page, "welcome")
     page.get_by_role("button", name="Done").click()
     until(page, "waiting")
-    for _ in range(2):  # they stay where they are, and are seen
-        with page.expect_request("**/analyze"):
-            pass
+    sent = uploads(page)
+    looks_on(page, 2)  # they stay where they are, and are seen
+    assert sent == []
     assert len(visits(page)) == 1
+
+    stage.enter()
+    looks_on(page, 3)  # gone for longer than the door needs to believe it
+    stage.enter(3)
+    until(page, "welcome")
+    assert len(visits(page)) == 2
 
 
 def test_a_visitor_registers_by_themselves(page: Any, stage: Stage) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import hashlib
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from pydantic import StringConstraints
 
 from app import errors
@@ -15,6 +16,7 @@ from app.api.door_schemas import CollectionUpdate, DoorPublic, NamePublic, Names
 from app.api.problems import problems
 from app.api.schemas import Id
 from app.service import door
+from app.service.loading import load_finder
 
 router = APIRouter(tags=["door"])
 
@@ -37,6 +39,33 @@ async def list_names(
     """At most ten, and only where the door signs in by `list`."""
     found = await running.pool.run(door.names, running.parts, collection, letters)
     return NamesPublic(names=[NamePublic(subject_id=subject_id, name=name) for subject_id, name in found])
+
+
+_WEIGHTS: Final = "application/octet-stream"
+
+
+@router.get(
+    "/door/finder",
+    summary="What a kiosk finds faces with",
+    response_class=Response,
+    responses={
+        200: {"content": {_WEIGHTS: {"schema": {"type": "string", "format": "binary"}}}},
+        304: {"description": "It is the one of `If-None-Match`."},
+        **problems(*_KNOWN, errors.WeightsError),
+    },
+)
+async def show_finder(
+    running: RunningNow,
+    collection: InCollection,
+    if_none_match: Annotated[str | None, Header(description="The `ETag` of the file that is there.")] = None,
+) -> Response:
+    """The detector's first two networks, a safetensors file of float32: a kiosk looks for faces itself, and sends
+    pictures only once one is near and sharp."""
+    file = await running.pool.run(load_finder, running.parts.settings)
+    headers = {"ETag": f'"{hashlib.sha256(file).hexdigest()}"', "Cache-Control": "private, no-cache"}
+    if if_none_match == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(file, media_type=_WEIGHTS, headers=headers)
 
 
 @router.patch(

@@ -4,7 +4,7 @@ import { mended, outcome, refused, tone } from "./outcome.js";
 import { advise, mark, progress, several, show } from "./screen.js";
 import { faces, newKey, signIn } from "./service.js";
 import { measure } from "./gate.js";
-import { look, pause, watch } from "./watch.js";
+import { pause, sighted, watch } from "./watch.js";
 
 const TOLD_MS = 6_000;
 const ASKED_MS = 25_000; // where the visitor has something to choose
@@ -49,12 +49,14 @@ export function door(kiosk) {
       const now = performance.now();
       if (!stirred && now - lookedAt < REST_MS) continue;
       lookedAt = now;
-      const { face, word } = await look(camera, faces);
-      if (!face) {
+      const { face, word } = await sighted(camera, kiosk.find);
+      signal.throwIfAborted();
+      const near = face && word !== "closer";
+      if (!near) {
         clearSince ||= now;
         if (now - clearSince > CLEAR_MS) kiosk.greeted = false;
       }
-      if (face && !kiosk.greeted && word !== "closer") return byFace();
+      if (near && !kiosk.greeted) return byFace();
     }
   }
 
@@ -77,7 +79,7 @@ export function door(kiosk) {
     };
     await kiosk.quietly(async () => {
       try {
-        const seen = await watch(camera, faces, { tell: hear, signal });
+        const seen = await watch(camera, { find: kiosk.find, faces }, { tell: hear, signal });
         if (!seen) return told("noFace");
         show("checking", words.checking, {});
         const answer = await signIn({ collection: kiosk.collection, direction: kiosk.direction, ...named }, seen.frames, newKey());

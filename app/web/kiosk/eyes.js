@@ -1,8 +1,9 @@
-// The camera: a stream in the page's video, small looks at it, and pictures cut from it.
+// The camera: a stream in the page's video, small copies of it, and pictures cut from it.
 
 const LOOK_SIDE = 480;
 const PICTURE_SIDE = 960;
-const GREY_SIDE = 96;
+const GREY_SIDE = 64; // what gate.js was measured with
+const SMALL_SIDE = 96; // so that the smallest face that is found has an eighth of it
 
 /** `onLost`: the camera was unplugged or taken away. */
 export function eyes(view, onLost) {
@@ -49,6 +50,7 @@ export function eyes(view, onLost) {
     const scale = Math.min(1, side / Math.max(x1 - x0, y1 - y0));
     canvas.width = Math.max(1, Math.round((x1 - x0) * scale));
     canvas.height = Math.max(1, Math.round((y1 - y0) * scale));
+    context.imageSmoothingQuality = "high";
     context.drawImage(view, x0, y0, x1 - x0, y1 - y0, 0, 0, canvas.width, canvas.height);
     return scale;
   }
@@ -61,7 +63,13 @@ export function eyes(view, onLost) {
     close,
     size: () => [view.videoWidth, view.videoHeight],
     ready: () => Boolean(stream?.active && view.videoWidth),
-    /** A small copy of all that is seen, and its scale: enough to see where faces are. */
+    /** What faces are looked for in on the tablet itself: all that is seen, its shorter side `SMALL_SIDE`, and its scale. */
+    small() {
+      const [width, height] = [view.videoWidth, view.videoHeight];
+      draw(whole(), (SMALL_SIDE * Math.max(width, height)) / Math.min(width, height));
+      return { image: context.getImageData(0, 0, canvas.width, canvas.height), scale: canvas.width / width };
+    },
+    /** A copy of all that is seen, and its scale: enough for the service to see where faces are and how they are turned. */
     async look() {
       const scale = draw(whole(), LOOK_SIDE);
       return { blob: await jpeg(0.8), scale };
@@ -75,6 +83,7 @@ export function eyes(view, onLost) {
     grey(box) {
       const [x0, y0, x1, y1] = box ?? whole();
       canvas.width = canvas.height = GREY_SIDE;
+      context.imageSmoothingQuality = "high";
       context.drawImage(view, x0, y0, x1 - x0, y1 - y0, 0, 0, GREY_SIDE, GREY_SIDE);
       const { data } = context.getImageData(0, 0, GREY_SIDE, GREY_SIDE);
       const grey = new Float32Array(GREY_SIDE * GREY_SIDE);

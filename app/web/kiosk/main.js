@@ -5,10 +5,11 @@ import { byId, el } from "../dom.js";
 import { door } from "./door.js";
 import { withoutFace } from "./elsewhere.js";
 import { eyes } from "./eyes.js";
+import { sight } from "./near/sight.js";
 import { outbox } from "./queue.js";
 import { refused } from "./outcome.js";
 import { show } from "./screen.js";
-import { consentText, passing, rules } from "./service.js";
+import { consentText, finderWeights, passing, rules } from "./service.js";
 import { setup } from "./setup.js";
 import { openStore } from "./store.js";
 import { languages, wordsOf } from "./words.js";
@@ -30,6 +31,7 @@ const kiosk = {
   direction: "in",
   greeted: false,
   camera: eyes(byId("view"), () => way.told("noCamera", { stay: true })),
+  find: sight(() => finderWeights(kiosk.collection)),
   outbox: outbox(store, (unsent, refusedOnes) => {
     waiting = [unsent, refusedOnes];
     connection(byId("link").dataset.state !== "down");

@@ -56,6 +56,7 @@ const REFUSALS = {
   IMAGE_TOO_SMALL: "tooFar",
   ANIMATED_IMAGE: "pictureRefused",
   INTERNAL: "failed",
+  BLIND: "blind", // not the service's: near/sight.js
 };
 /** What is wrong with a picture of low quality: by the hint of one that was rejected, by the component of a frame. */
 const HINTS = {

@@ -98,7 +98,7 @@ export function registration(kiosk, way) {
           mark(face?.box, camera.size());
           progress(share);
         };
-        const seen = await watch(camera, faces, { tell: hear, signal, wanted, patience: 30_000 });
+        const seen = await watch(camera, { find: kiosk.find, faces }, { tell: hear, signal, wanted, patience: 30_000 });
         if (!seen) return way.told("noFace", { retry: () => photos(asked) });
         taken.push(...seen.frames);
       }

@@ -1,11 +1,14 @@
 // What the kiosk asks of the service.
 
-import { call } from "../api.js";
+import { call, fetched } from "../api.js";
 
 const PATIENCE_MS = 15_000;
 const TRIES = 3;
 
 export const rules = async (collection) => (await call("GET", "/door", { query: { collection }, signal: soon() })).rules;
+
+/** The weights with which this tablet looks for faces itself: bytes of a safetensors file. */
+export const finderWeights = async (collection) => (await fetched("/door/finder", { query: { collection }, signal: soon() })).arrayBuffer();
 
 /** Which collections the key is for; null: all. */
 export const keysCollections = async () => (await call("GET", "/whoami", { signal: soon() })).collections;

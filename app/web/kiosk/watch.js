@@ -1,10 +1,10 @@
 // Watching one visitor: advice until the face is near, sharp and still, then frames of it.
 
-import { measure, refusal } from "./gate.js";
+import { measure, refusal, sharp } from "./gate.js";
 import { advise, turn } from "./guide.js";
 
 const TICK_MS = 120;
-const LOOK_MS = 300; // between two looks that the service is asked about
+const LOOK_MS = 300; // between two looks where something has to change first
 const FRAMES = 3;
 const ASIDE_MS = 1_500; // who still looks aside after so long is taken from the side: that works too
 
@@ -17,10 +17,11 @@ export const pause = (ms, signal) =>
 /**
  * Pictures of the face in front, `FRAMES` of them.
  *
- * `faces(blob)` asks the service where faces are; `tell({word, face, several, progress})` hears every change.
- * `wanted` (front, left, right): also turned so, and one picture is enough. Null when nobody was there for `patience` ms.
+ * `eyes`: `find(image)` looks for faces on this tablet, `faces(blob)` asks the service, once a face is near, in the middle
+ * and sharp. `tell({word, face, several, progress})` hears every change. `wanted` (front, left, right): also turned so,
+ * and one picture is enough. Null when nobody was near for `patience` ms.
  */
-export async function watch(camera, faces, { tell, signal, patience = 12_000, wanted = null }) {
+export async function watch(camera, { find, faces }, { tell, signal, patience = 12_000, wanted = null }) {
   let seen = null;
   let before = null;
   let nobodySince = performance.now();
@@ -35,8 +36,11 @@ export async function watch(camera, faces, { tell, signal, patience = 12_000, wa
       seen = null;
       continue;
     }
-    seen = await look(camera, faces, wanted);
-    if (seen.face) nobodySince = performance.now();
+    seen = await sighted(camera, find);
+    signal.throwIfAborted();
+    if (seen.word === "ready") seen = await look(camera, faces, wanted);
+    // Somebody far off has not come: who asked and went away must not leave the door open to them.
+    if (seen.face && seen.word !== "closer") nobodySince = performance.now();
     else if (performance.now() - nobodySince > patience) return null;
     if (seen.word === "face") asideSince ||= performance.now();
     else asideSince = 0;
@@ -52,24 +56,31 @@ export async function watch(camera, faces, { tell, signal, patience = 12_000, wa
   }
 }
 
-/** Where is somebody? Also used to wait for a visitor without searching for who it is. */
-export async function look(camera, faces, wanted = null) {
+/** Where is somebody, as far as this tablet sees? Nothing is sent. A face that is near and blurred should hold still. */
+export async function sighted(camera, find) {
+  const { image, scale } = camera.small();
+  const seen = advise(enlarged(await find(image), scale), ...camera.size());
+  return seen.word === "ready" && !sharp(camera.grey(seen.face.box)) ? { ...seen, word: "moved" } : seen;
+}
+
+/** The same, told by the service: exactly, and how they are turned. */
+async function look(camera, faces, wanted) {
   const { blob, scale } = await camera.look();
-  const [width, height] = camera.size();
-  const found = (await faces(blob)).map((face) => ({ ...face, box: face.box.map((edge) => edge / scale) }));
-  const seen = advise(found, width, height);
+  const seen = advise(enlarged(await faces(blob), scale), ...camera.size());
   const unturned = wanted && seen.word === "ready" ? turn(wanted, seen.face.pose.yaw) : null;
   return unturned ? { ...seen, word: unturned } : seen;
 }
 
-/** Null when the visitor moved. */
+const enlarged = (found, scale) => found.map((face) => ({ ...face, box: face.box.map((edge) => edge / scale) }));
+
+/** Null when the visitor moved, or the picture is not sharp. */
 async function burst(camera, seen, tell, signal, count) {
   const frames = [];
   let before = null;
   for (let taken = 0; taken < count; taken += 1) {
     await pause(TICK_MS, signal);
     const grey = camera.grey(seen.face.box);
-    const gate = refusal(measure(grey, before));
+    const gate = refusal(measure(grey, before)) ?? (sharp(grey) ? null : "moved");
     before = grey;
     if (gate) {
       tell({ ...seen, word: gate, progress: 0 });

@@ -35,6 +35,7 @@ export default {
   notReal: ["Please ask staff", "The camera did not see a person. Use a code, or ask a member of staff."],
   refused: ["The camera is off", "The browser may not use the camera. Allow it in the browser, or use a code."],
   noCamera: ["No camera", "No camera can be used here. Use a code, or ask a member of staff."],
+  blind: ["This kiosk cannot look for faces", "Its browser is too old, or something is broken. Use a code, or ask a member of staff."],
   offline: ["No connection", "Face sign-in needs the service. A code works now and is sent when the connection is back."],
   kept: ["Noted", "You can go in. We send this as soon as the connection is back."],
   notIn: ["You are not signed in", "There is nothing to sign out of. Ask a member of staff if that is wrong."],
