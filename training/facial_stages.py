@@ -21,6 +21,7 @@ from training.facial_losses import Recognise, Weights
 from training.imitator import Imitator, imitation
 from training.landmarks import share_of_rate
 from training.optimizers import MatrixOptimizer
+from training.precision import halved
 from training.redrawn import IGNORED
 from training.render_sets import RenderSet
 
@@ -59,7 +60,7 @@ class Stage:
         means: dict[str, float] = {}
         for step in track(range(first, plan.steps), description=folder.name):
             optimiser.at(share_of_rate(step / plan.steps))
-            with torch.autocast("cpu", torch.bfloat16, enabled=plan.bfloat16):
+            with halved(wanted=plan.bfloat16):
                 losses = self.losses(step)
             total = torch.stack([term.float() for term in losses.values()]).sum()
             total.backward()
@@ -108,7 +109,7 @@ def gathered(network: FacialParameters, sets: Sequence[RenderSet], count: int, s
     parts: list[tuple[Tensor, ...]] = []
     for step in track(range(count), description="gathered"):
         batch = batch_of(sets, 64, (seed, step))
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode(), halved():
             whole, maps, _ = network.parsing.parse((batch["images"] - 127.5) / 64)
             seen = network.regressor.gathered(whole, maps).float()
         faint = (batch["labels"] == IGNORED).flatten(1).all(dim=1, keepdim=True)

@@ -36,6 +36,7 @@ from app.face.weights import write_card
 from training.aligned_crop import crop_error
 from training.data import negatives, regions
 from training.export import save_weights
+from training.precision import halved
 from training.shaken_crops import UNIT, Shake, negative, sample, shaken_box
 
 YAW_EDGES: Final = (0.0, 15.0, 30.0, 45.0, 60.0, 91.0)
@@ -242,7 +243,7 @@ def train(
         for step in track(range(first, steps), description="refiner"):
             network.train()
             crops, targets = batch_of(faces, bands, nothing, size, (seed, step), shake)
-            with torch.autocast(device, torch.bfloat16):
+            with halved(device):
                 outputs = network(crops.to(device))
             losses = loss_of(outputs, targets.to(device))
             for group in optimiser.param_groups:

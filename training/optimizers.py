@@ -10,10 +10,44 @@ from __future__ import annotations
 from typing import Any, Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from training.precision import halves_pay
 
 OTHERS: Final = 0.25
 """AdamW's rate as a fraction of Muon's."""
+
+
+class FullMuon(torch.optim.Muon):
+    """torch's Muon with its Newton-Schulz iteration in the gradient's own precision.
+
+    torch's is in bfloat16, which a processor that only imitates it takes a hundred times as long for.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # no closure is ever given
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                state = self.state[weight]
+                mean = state.setdefault("momentum_buffer", torch.zeros_like(weight.grad))
+                mean.lerp_(weight.grad, 1 - group["momentum"])
+                update = weight.grad.lerp(mean, group["momentum"]) if group["nesterov"] else mean
+                weight.mul_(1 - group["lr"] * group["weight_decay"])
+                level = 0.2 * max(weight.shape) ** 0.5  # "match_rms_adamw"
+                weight.add_(orthogonal(update, group["ns_coefficients"], group["ns_steps"]), alpha=-level * group["lr"])
+
+
+def orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], steps: int) -> Tensor:
+    """A matrix [n, m] with the singular vectors of ``matrix`` and singular values near one (quintic Newton-Schulz)."""
+    a, b, c = coefficients
+    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.T if matrix.shape[0] > matrix.shape[1] else x
 
 
 class MatrixOptimizer:
@@ -28,10 +62,11 @@ class MatrixOptimizer:
         # A view shares its weight's memory, and Muon takes matrices only.
         self._views = [nn.Parameter(p.data.view(p.shape[0], -1)) for p in self._weights]
         ids = {id(p) for p in chosen}
+        muon = torch.optim.Muon if halves_pay(next(network.parameters()).device.type) else FullMuon
         others = [p for p in network.parameters() if id(p) not in ids]
         self._parts: list[tuple[torch.optim.Optimizer, float]] = [
             (
-                torch.optim.Muon(
+                muon(
                     [*(p for p in chosen if p.ndim == 2), *self._views],
                     lr=rate,
                     weight_decay=decay,

@@ -27,6 +27,7 @@ from training.checkpoint import Run
 from training.data.augment import Augmentation, augment
 from training.data.near_infrared import TRAINING, Camera, grey, near_infrared
 from training.landmarks import share_of_rate
+from training.precision import halved
 
 PLAIN_GREY: Final = 0.25
 
@@ -146,7 +147,7 @@ def fit(data: Pictures, visible: EdgeNeXt, config: Config, run: Run, camera: Cam
         rng = np.random.default_rng((config.seed, step))
         rows = rng.choice(len(data), config.batch)
         crops = np.stack([seen(data.crop(int(at)), camera, rng) for at in rows])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with halved():
             maps = network.features(pixels(crops, CPU))
         there = F.normalize(network.head(maps.float()))
         here, people = torch.from_numpy(data.embedding[rows]), torch.from_numpy(data.people[rows])

@@ -25,6 +25,7 @@ from training.embeddings import unit
 from training.losses import distillation
 from training.optimizers import MatrixOptimizer
 from training.parallel import average_gradients, processes
+from training.precision import halved
 from training.start import fit_heads, plain_crops
 from training.teachers import Teacher
 
@@ -88,7 +89,7 @@ def train_blocks(
             x = pixels(batch.crops, device)
             targets = scaled(raw, measured["scales"], device)
             optimizer.at(cosine_rate(step, config.blocks_steps))
-            with torch.autocast(device.type, dtype=torch.bfloat16):
+            with halved(device.type):
                 losses = unit_losses(units, x, targets, measured["weights"])
             torch.stack(losses).sum().backward()
             average_gradients(units.parameters())
@@ -150,7 +151,7 @@ def train_joint(
             optimizer.at(cosine_rate(step, config.joint_steps))
             all_said = said if consistent else wide[batch.index].astype(np.float32)
             whole = torch.from_numpy(all_said).to(device)
-            with torch.autocast(device.type, dtype=torch.bfloat16):
+            with halved(device.type):
                 features, hint = hint_loss(branch.extractor.units, x, raw, measured["scales"])
             embedding = F.normalize(branch.extractor.head(features.float()))
             people = torch.from_numpy(store.identity[batch.index]).to(device)
@@ -193,7 +194,7 @@ def agreement(
     rows = rows[:: max(1, len(rows) // VALIDATED)]
     total = 0.0
     for part in np.array_split(rows, max(1, len(rows) // config.batch)):
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with halved(device.type):
             features = branch.extractor.features(pixels(plain_crops(store, part), device))
         embedding = branch.extractor.head(features.float()).cpu()
         total += float(F.cosine_similarity(embedding, torch.from_numpy(target[part])).sum())

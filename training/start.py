@@ -14,6 +14,7 @@ from torch import Tensor
 from training.branch import MainBranch, pixels
 from training.data.augment import PLAIN, augment
 from training.data.store import CropStore
+from training.precision import halved
 
 RIDGE = 1e-3
 """Of the features' mean variance: features that hardly vary get no weight."""
@@ -50,7 +51,7 @@ def fit_heads(
     extractor = branch.extractor
     parts = []
     for part in np.array_split(rows, max(1, len(rows) // batch)):
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with halved(device.type):
             last = extractor.features(pixels(plain_crops(store, part), device))
         parts.append(extractor.norm(last.float().mean(dim=(2, 3))).cpu())
     weight, bias = least_squares(torch.cat(parts), torch.from_numpy(target[rows]))
