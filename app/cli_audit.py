@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from app.cli_reasons import reasons
+from app.service.acts import verify_acts
 from app.service.rows import rows
 from app.settings import Settings
 from app.store import audit
@@ -35,8 +36,9 @@ def verify(
     expect: Annotated[str | None, typer.Option(help="A digest of this log that you wrote down elsewhere.")] = None,
 ) -> None:
     """Whether no act was altered, removed or inserted. Write the digest it prints down where nobody here can write."""
-    with reasons(), rows(Settings()) as database, database.reading() as session:
-        found = audit.verify(session, expect)
+    settings = Settings()
+    with reasons(), rows(settings) as database:
+        found = verify_acts(database, settings.data_dir, expect)
     if found.broken is not None:
         err.print(f"[red]broken[/red]: {found.reason}; {found.acts} acts before it hold", soft_wrap=True)
         raise typer.Exit(1)

@@ -51,6 +51,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "health": OPEN,
         "ready": OPEN,
         "metrics": _HOUSE,
+        "show_health": _HOUSE,
         "enroll": _for("enroll"),
         "identify": _for("identify"),
         "verify": _for("identify"),

@@ -36,6 +36,12 @@ class Metrics:
         """Read readiness whenever somebody asks."""
         self.ready.set_function(lambda: float(index.ready))
 
+    def answered(self) -> tuple[int, int]:
+        """Requests since the start, and those of them that failed by our fault."""
+        samples = [one for family in self.requests.collect() for one in family.samples if one.name.endswith("_total")]
+        failed = [one for one in samples if one.labels["status"] >= "500"]
+        return int(sum(one.value for one in samples)), int(sum(one.value for one in failed))
+
     def stages(self, timings_ms: dict[str, float]) -> None:
         """One request's milliseconds by stage."""
         for stage, ms in timings_ms.items():

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
 
 from app.store import audit
 from app.store.database import Database
+from app.store.models import now
+from app.store.secret import write_whole
+
+log = structlog.get_logger("frontalis.audit")
+
+NOTE: Final = "audit-checked.json"
+"""In the data folder, beside the database and not in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +45,31 @@ def list_acts(
         ]
 
 
-def verify_acts(database: Database, expected: str | None = None) -> audit.Verdict:
-    """Whether no act was altered, removed or inserted (``audit.verify``). Raises ``StoreError``."""
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """When the log was last held against itself: so many ``acts`` held; ``broken`` None, or the first that did not."""
+
+    at: datetime
+    acts: int
+    broken: int | None
+
+
+def verify_acts(database: Database, folder: Path, expected: str | None = None) -> audit.Verdict:
+    """Whether no act was altered, removed or inserted (``audit.verify``); ``folder`` is told. Raises ``StoreError``."""
     with database.reading() as session:
-        return audit.verify(session, expected)
+        found = audit.verify(session, expected)
+    told = {"at": now().isoformat(), "acts": found.acts, "broken": found.broken}
+    try:
+        write_whole(folder / NOTE, json.dumps(told).encode())
+    except OSError as error:  # the verdict matters more than the note of it
+        log.warning("the check of the audit log was not noted", error=type(error).__name__)
+    return found
+
+
+def last_check(folder: Path) -> Checked | None:
+    """What ``verify_acts`` noted last; None where it never did, or the note cannot be read."""
+    try:
+        told = json.loads((folder / NOTE).read_text("utf-8"))
+        return Checked(datetime.fromisoformat(told["at"]), int(told["acts"]), told["broken"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -26,6 +26,11 @@ class Follower:
         """Those that the gallery may hold templates of."""
         return list(self._read)
 
+    def behind(self, heads: dict[int, int]) -> int:
+        """How many changes of the rows, which end at ``heads``, were not read yet. May be asked beside a change."""
+        read = dict(self._read)
+        return sum(max(0, head - read.get(collection, Place(0)).change) for collection, head in heads.items())
+
     def start_at(self, heads: dict[int, int]) -> None:
         """The gallery holds all of these changes and nothing else."""
         self._read = {collection: Place(change) for collection, change in heads.items()}

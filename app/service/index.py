@@ -17,7 +17,7 @@ from app.errors import FrontalisError, GalleryError, StoreError
 from app.gallery.contract import Gallery, Hit
 from app.service.agreement import Restored, bring_to_rows, held_by
 from app.service.following import Follower
-from app.service.snapshots import Snapshots
+from app.service.snapshots import Snapshots, SnapshotState
 from app.store import following, queries
 from app.store.database import Database
 from app.store.models import Collection
@@ -59,6 +59,14 @@ class Change:
         return {row.id: row.change for row in rows if row is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """``templates``: how many the gallery holds, None where it does not say."""
+
+    ready: bool
+    templates: int | None
+
+
 class Index:
     """The gallery beside its rows. Thread safe: searches run beside one change.
 
@@ -83,6 +91,22 @@ class Index:
         """Raises ``GalleryError``."""
         if not self._ready:
             raise GalleryError("The index is being rebuilt from the rows; try again soon")
+
+    def state(self) -> IndexState:
+        """How it is, without waiting for a change."""
+        try:
+            templates = sum(self._gallery.count(collection) for collection in self._gallery.collections())
+        except GalleryError:
+            return IndexState(self._ready, None)
+        return IndexState(self._ready, templates)
+
+    def behind(self, heads: dict[int, int]) -> int:
+        """How many changes of the rows, which end at ``heads``, the gallery has not read."""
+        return self._follower.behind(heads)
+
+    def snapshot_state(self) -> SnapshotState | None:
+        """None where there is no snapshot to keep."""
+        return None if self._snapshots is None else self._snapshots.state()
 
     @contextmanager
     def changing(self) -> Iterator[Change]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +33,16 @@ SAVE_SHARE: Final = 0.05
 megabytes by then, is not written after every thousand."""
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotState:
+    """``saved_at``: when the file was written, None where there is none; ``unsaved``: changes of this process that are
+    not in it, the first of them for so many seconds."""
+
+    saved_at: datetime | None
+    unsaved: int
+    unsaved_seconds: float
+
+
 def _templates(gallery: FaissGallery) -> set[int]:
     return {int(one) for collection in gallery.collections() for one in gallery.ids(collection)[0]}
 
@@ -51,7 +63,7 @@ class Snapshots:
         self._own, self._seals = own, seals
         self._writing = FileLock(f"{folder}.lock", timeout=0, thread_local=False)
         self._changes = self._saved = 0
-        self._saved_at = time.monotonic()
+        self._saved_at = self._unsaved_since = time.monotonic()
         self._took = 0.0
 
     def restore(self, session: Session) -> Restored | None:
@@ -90,7 +102,18 @@ class Snapshots:
 
     def changed(self, number: int) -> None:
         """So many more changes of the gallery are not in the file. Callers take turns."""
+        if number and self._changes == self._saved:
+            self._unsaved_since = time.monotonic()
         self._changes += number
+
+    def state(self) -> SnapshotState:
+        """How old the file is, and what it lacks."""
+        unsaved = self._changes - self._saved
+        try:
+            saved_at = datetime.fromtimestamp(self._path.stat().st_mtime, UTC)
+        except FileNotFoundError:
+            saved_at = None
+        return SnapshotState(saved_at, unsaved, time.monotonic() - self._unsaved_since if unsaved else 0.0)
 
     def due(self) -> bool:
         """Whether it is time to save."""
@@ -115,7 +138,7 @@ class Snapshots:
             return
         self._saved_at = started
         self._gallery.save(self._path, 0)  # ids tell what it lacks, so it needs no number
-        self._saved, self._took = changes, time.monotonic() - started
+        self._saved, self._took, self._unsaved_since = changes, time.monotonic() - started, started
         log.info("snapshot saved", seconds=round(self._took, 3))
 
     def saved_templates(self) -> set[int]:

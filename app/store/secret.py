@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +22,15 @@ def data_secret(data_dir: Path) -> bytes:
 
 def put_secret(data_dir: Path, secret: bytes) -> None:
     """Make it this one: what was hashed or signed with another counts no more."""
-    path = data_dir / "secret"
-    draft = path.with_suffix(f".{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secret)
-    draft.replace(path)
+    write_whole(data_dir / "secret", secret)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """All of it or nothing, readable by the owner alone."""
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(draft).replace(path)
+    finally:
+        Path(draft).unlink(missing_ok=True)

@@ -103,7 +103,7 @@ def test_openapi_is_stable_and_has_examples(tmp_path: Path) -> None:
         *("show_consent_text", "list_consent_texts", "create_consent_text", "list_consents", "create_consent"),
         *("list_webhooks", "create_webhook", "change_webhook", "delete_webhook", "list_deliveries"),
         *("show_threshold", "erase_subject", "withdraw_consent"),
-        *("create_registration", "resend_deliveries", "stream_events", "health", "ready", "metrics"),
+        *("create_registration", "resend_deliveries", "stream_events", "health", "ready", "metrics", "show_health"),
         *("whoami", "list_keys", "create_key", "rotate_key", "revoke_key", "list_acts", "verify_acts"),
     }
     for name in ("enroll", "identify", "verify", "analyze"):

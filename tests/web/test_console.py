@@ -158,6 +158,43 @@ def test_health_collections_and_the_threshold_at_the_present_size(page: Any) -> 
     panel.get_by_text("among 1 subject").wait_for()
 
 
+def test_the_health_of_the_service_in_words(page: Any) -> None:
+    enrol(page, HOSTILE, 1)
+    console(page)
+    page.get_by_role("tab", name="Health").click()
+    panel = page.locator("#health-panel")
+    panel.get_by_text("SQLite, answers").wait_for()
+    panel.get_by_text("faiss, ready; 1 template of 1 in the database").wait_for()
+    panel.get_by_text("has not run yet").wait_for()
+    audit = panel.locator("#health-parts div", has=page.get_by_text("Audit log", exact=True))
+    assert "never checked" in audit.inner_text()
+    assert "Have a look" in audit.inner_text(), "told by more than a colour"
+    page.request.get("/audit/verify")
+    panel.get_by_role("button", name="Look again").click()
+    audit.get_by_text(": whole").wait_for()
+    assert "Have a look" not in audit.inner_text()
+    assert "fake-1" in panel.locator("#health-service").inner_text()
+
+    page.route("**/health", lambda route: route.fulfill(json=ill(route.fetch().json())))
+    panel.get_by_role("button", name="Look again").click()
+    panel.get_by_role("alert").get_by_text("Act now: Disk").wait_for()
+    assert "Database, Webhooks" in panel.get_by_role("alert").inner_text()
+    panel.get_by_text("512 MiB free of 100 GiB").wait_for()
+    panel.get_by_text("not known: the database does not answer").first.wait_for()
+
+
+def ill(told: dict[str, Any]) -> dict[str, Any]:
+    """The same answer on a bad day."""
+    concerns = [("disk", "bad"), ("database", "look"), ("webhooks", "look")]
+    return {
+        **told,
+        "database": {"kind": "sqlite", "answers": False},
+        "disk": {"free": 2**29, "total": 100 * 2**30},
+        "retention": None,
+        "concerns": [{"about": about, "state": state} for about, state in concerns],
+    }
+
+
 def test_a_subject_is_opened_renamed_given_a_code_and_deleted(page: Any) -> None:
     enrol(page, HOSTILE, 1, 1, subject_id="ada", metadata='{"company": "<b>Engines</b>"}')
     panel = console(page, "Subjects")

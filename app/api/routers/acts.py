@@ -56,5 +56,5 @@ async def verify_acts(
 ) -> VerdictPublic:
     """Reads all of it. Who owns the database can write another log from any point on: write the digest down where
     nobody here can write, and ask with it the next time."""
-    found = await running.pool.run(acts.verify_acts, running.parts.database, expect)
+    found = await running.pool.run(acts.verify_acts, running.parts.database, running.parts.settings.data_dir, expect)
     return VerdictPublic.model_validate(found)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app import errors
 from app.api.dependencies import MetricsNow, RunningNow
+from app.api.health_schemas import HealthFiguresPublic, health_figures
 from app.api.problems import problems
 from app.api.schemas import HealthPublic, ReadyPublic
+from app.service.health import health as measured
+from app.service.machine import facts
 
 router = APIRouter(tags=["operations"])
 
@@ -26,6 +31,15 @@ async def ready(running: RunningNow) -> ReadyPublic:
     await running.pool.run(running.parts.database.ping)
     engine = running.parts.engine
     return ReadyPublic(model_id=engine.model_id, attributes=sorted(engine.attributes))
+
+
+@router.get("/health", summary="How it is doing", responses=problems(errors.Overloaded))
+async def show_health(running: RunningNow, metrics: MetricsNow) -> HealthFiguresPublic:
+    """What an operator should know, and what needs a look: figures, no names but those of keys. 200 also where the
+    database does not answer and the key is the one of the settings: `concerns` says so."""
+    found = await running.pool.run(measured, running.parts)
+    machine = facts(running.parts.settings)
+    return health_figures(running.parts, found, version("frontalis"), machine, metrics.answered())
 
 
 @router.get(

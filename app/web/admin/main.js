@@ -9,6 +9,7 @@ import { auditPanel } from "./audit.js";
 import { doorPanel } from "./door.js";
 import { duplicatesPanel } from "./duplicates.js";
 import { folderPanel } from "./folder.js";
+import { healthPanel } from "./health.js";
 import { keysPanel } from "./keys.js";
 import { overview } from "./overview.js";
 import { scoresPanel } from "./scores.js";
@@ -25,7 +26,7 @@ const picked = () => byId("collection").value || "default";
 const subjects = subjectsPanel(picked);
 const record = visitsPanel(picked);
 const scores = scoresPanel(picked, { onDays: record });
-const loads = { overview: overview(picked, refresh), subjects: subjects.load, scores: () => (scores(), record()), keys: keysPanel(picked), door: doorPanel(picked), webhooks: webhooksPanel(picked), audit: auditPanel(picked), folder: () => duplicates() };
+const loads = { overview: overview(picked, refresh), "health-panel": healthPanel(), subjects: subjects.load, scores: () => (scores(), record()), keys: keysPanel(picked), door: doorPanel(picked), webhooks: webhooksPanel(picked), audit: auditPanel(picked), folder: () => duplicates() };
 const open = tabs(Object.fromEntries(Object.entries(loads).map(([id, load]) => [id, () => ((shown = id), load())])));
 
 const duplicates = duplicatesPanel(picked, {

@@ -3,6 +3,7 @@
 import { call } from "../api.js";
 
 export const ready = () => call("GET", "/readyz");
+export const health = () => call("GET", "/health");
 export const whoami = () => call("GET", "/whoami");
 export const collections = async () => (await call("GET", "/collections")).collections;
 export const makeCollection = (name) => call("POST", "/collections", { json: { name } });
