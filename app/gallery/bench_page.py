@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -98,8 +99,9 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def write_page(figures: Callable[[list[dict[str, Any]]], str], said: str | None) -> None:
+    """The command of such a page: its first argument is the page, the others are what ``figures`` tells of."""
+    parser = argparse.ArgumentParser(description=said)
     parser.add_argument("page", type=Path)
     parser.add_argument("found", type=Path, nargs="+")
     given = parser.parse_args()
@@ -108,4 +110,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    write_page(figures, __doc__)

@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any, Final
 
-from app.gallery.bench_page import rewrite
+from app.gallery.bench_page import write_page
 
 _HEAD: Final = (
     "| run | visits | known | of these from the side | greeting p50 s | p95 s | visits a minute "
@@ -36,14 +33,5 @@ def _row(number: int, run: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("page", type=Path)
-    parser.add_argument("found", type=Path, nargs="+")
-    given = parser.parse_args()
-    runs = [json.loads(path.read_text()) for path in given.found]
-    given.page.write_text(rewrite(given.page.read_text(), figures(runs)))
-
-
 if __name__ == "__main__":
-    main()
+    write_page(figures, __doc__)

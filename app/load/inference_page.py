@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 from app.face.inference_bench import EQUAL
-from app.gallery.bench_page import rewrite
+from app.gallery.bench_page import write_page
 
 
 def figures(found: list[dict[str, Any]]) -> str:
@@ -35,14 +32,5 @@ def _row(row: dict[str, Any], batches: int) -> str:
     return f"| {' | '.join([row['way'], *cells, f'{ratios} x, {equal}'])} |"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("page", type=Path)
-    parser.add_argument("found", type=Path, nargs="+")
-    given = parser.parse_args()
-    text = figures([json.loads(path.read_text()) for path in given.found])
-    given.page.write_text(rewrite(given.page.read_text(), text))
-
-
 if __name__ == "__main__":
-    main()
+    write_page(figures, __doc__)

@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any, Final
 
-from app.gallery.bench_page import rewrite
+from app.gallery.bench_page import write_page
 from app.load.bench import WARM_UP
 
 _HEAD: Final = (
@@ -60,14 +57,5 @@ def _said(found: dict[str, Any]) -> str:
     return " ".join(said)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("page", type=Path)
-    parser.add_argument("found", type=Path, nargs="+")
-    given = parser.parse_args()
-    text = figures([json.loads(path.read_text()) for path in given.found])
-    given.page.write_text(rewrite(given.page.read_text(), text))
-
-
 if __name__ == "__main__":
-    main()
+    write_page(figures, __doc__)
