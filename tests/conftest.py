@@ -32,7 +32,7 @@ def postgres_server() -> Iterator[str]:
         server = pgserver.get_server(Path(folder) / "data")
         url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
         # What a test writes need not survive a power cut, and fsync is most of its time.
-        _administer(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        administer(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
         yield url
         server.cleanup()
 
@@ -40,11 +40,12 @@ def postgres_server() -> Iterator[str]:
 def fresh_postgres(server: str) -> str:
     """The URL of an empty database of that server."""
     name = f"test_{next(_numbers)}"
-    _administer(server, f"CREATE DATABASE {name}")
+    administer(server, f"CREATE DATABASE {name}")
     return server.replace("/postgres?", f"/{name}?")
 
 
-def _administer(server: str, *statements: str) -> None:
+def administer(server: str, *statements: str) -> None:
+    """Each of ``statements`` in a transaction of its own."""
     admin = create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         for statement in statements:

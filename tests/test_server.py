@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import resource
 import socket
 import ssl
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -27,7 +30,7 @@ from app.api import middleware
 from app.main import create_app
 from app.settings import Settings
 from app.store.models import now
-from tests.doubles import FakeEngine
+from tests.doubles import FakeEngine, photo
 
 KEY = "a-key-of-some-length"
 
@@ -70,6 +73,22 @@ def hung_up(connection: socket.socket) -> bool:
         return True
 
 
+def dripped(port: int, begun: bytes) -> int:
+    """How many more bytes, one every twentieth of a second, are taken before the server hangs up; 600 at most."""
+    with socket.create_connection(("127.0.0.1", port), timeout=0.05) as connection:
+        connection.sendall(begun)
+        for sent in range(600):
+            try:
+                connection.sendall(b"a")
+                if connection.recv(65_536) == b"":
+                    return sent
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                return sent
+    return 600
+
+
 def test_headers_that_are_too_large(tmp_path: Path) -> None:
     with serving(tmp_path) as port:
         for huge in (b"X-A: " + b"a" * 100_000, b"\r\n".join(b"X-%d: a" % n for n in range(9000))):
@@ -87,20 +106,57 @@ def test_slow_clients_are_hung_up_on_and_hold_nobody_up(tmp_path: Path, monkeypa
             one.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.")
         assert httpx2.get(f"http://127.0.0.1:{port}/healthz", timeout=60).status_code == 200
         assert all(hung_up(one) for one in slow), "those who said nothing too"
+        assert dripped(port, b"GET /healthz HTTP/1.1\r\nX-A: ") < 600, "nor does a byte now and then buy time"
         answer = b"".join(talk(port, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /hea").splitlines()[:1])
         assert answer == b"HTTP/1.1 200 OK", "also between two requests of one connection"
 
 
-def test_a_thousand_clients_at_once(tmp_path: Path) -> None:
+@pytest.fixture
+def many_files() -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most[0] < 4096:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, most[1]), most[1]))
+
+
+def test_a_thousand_clients_at_once(tmp_path: Path, many_files: None) -> None:
     ask = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
     with serving(tmp_path) as port, ExitStack() as stack:
         many = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60)) for _ in range(1000)]
         for one in many:
             one.sendall(ask)
         assert {one.recv(12) for one in many} == {b"HTTP/1.1 200"}
+
+
+def test_a_thousand_clients_that_send_faces_are_served_or_told_to_come_back(tmp_path: Path, many_files: None) -> None:
+    face = photo(1)
+    head = (
+        "POST /analyze HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body := json_body(face))}\r\n\r\n"
+    )
+    with serving(tmp_path, max_waiting=8) as port, ExitStack() as stack:
+        many = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=120)) for _ in range(1000)]
+        for one in many:
+            one.sendall(head.encode() + body)
+        answers = [all_of(one) for one in many]
+        codes = Counter(answer[9:12] for answer in answers)
+        assert set(codes) == {b"200", b"503"}
+        assert all(b"retry-after" in answer.lower() for answer in answers if answer[9:12] == b"503")
+        after = httpx2.post(
+            f"http://127.0.0.1:{port}/analyze", content=body, headers={"Content-Type": "application/json"}
+        )
+        assert after.status_code == 200
+
+
+def json_body(face: bytes) -> bytes:
+    return json.dumps({"image": base64.b64encode(face).decode()}).encode()
+
+
+def all_of(connection: socket.socket) -> bytes:
+    """Until the server hangs up."""
+    answer = b""
+    while part := connection.recv(65_536):
+        answer += part
+    return answer
 
 
 def test_a_body_that_trickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,10 @@ from numpy.typing import NDArray
 
 from app.errors import BadEmbeddings
 
+MAX_WIDTH: Final = 16_384
+"""Numbers of a row, and characters of an id: a small packed file may claim billions, and would unpack to them."""
+MAX_ID: Final = 1_024
+
 _HEADERS: Final = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -75,16 +79,18 @@ class EmbeddingFile:
             return (line.rstrip("\r\n") for line in lines)
         stream = self._open(stack, "subjects")
         shape, _, kind = _header(stream)
-        if len(shape) != 1 or kind.kind != "U":
-            raise BadEmbeddings("The member 'subjects' is no array of strings [n]")
+        if len(shape) != 1 or kind.kind != "U" or kind.itemsize > 4 * MAX_ID:
+            raise BadEmbeddings(f"The member 'subjects' is no array of strings [n] of at most {MAX_ID} characters")
         counts = (min(size, shape[0] - first) for first in range(0, shape[0], size))
         return (str(name) for count in counts for name in _read(stream, count, kind, (count,)))
 
 
 def _shape(stream: IO[bytes]) -> tuple[int, int, np.dtype[Any]]:
     shape, by_column, kind = _header(stream)
-    if len(shape) != 2 or by_column or kind.kind != "f" or kind.itemsize > 8 or shape[1] == 0:
-        raise BadEmbeddings("The embeddings are no array [n, width] of float16, float32 or float64 in C order")
+    if len(shape) != 2 or by_column or kind.kind != "f" or kind.itemsize > 8 or not 0 < shape[1] <= MAX_WIDTH:
+        raise BadEmbeddings(
+            f"The embeddings are no array [n, width {MAX_WIDTH} at most] of float16, float32 or float64 in C order"
+        )
     return shape[0], shape[1], kind
 
 

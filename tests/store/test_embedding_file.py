@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import tempfile
+import tracemalloc
+import zipfile
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +104,35 @@ def test_a_damaged_npz_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(data)
     with pytest.raises(BadEmbeddings):
         list(found.batches(1000))
+
+
+def header(shape: tuple[int, ...], kind: str) -> bytes:
+    """What begins an array of that shape in NumPy's format, whatever follows."""
+    file = BytesIO()
+    told = {"shape": shape, "fortran_order": False, "descr": kind}
+    np.lib.format.write_array_header_1_0(file, told)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "subjects"),
+    [(((1, 1 << 27), "<f8"), ((1,), "<U8")), (((1, 4), "<f4"), ((1,), f"<U{1 << 27}"))],
+    ids=["a row of a gigabyte", "an id of half a gigabyte"],
+)
+def test_a_packed_file_that_unpacks_to_gigabytes_costs_no_memory(
+    embeddings: tuple[tuple[int, ...], str], subjects: tuple[tuple[int, ...], str], tmp_path: Path
+) -> None:
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, told in (("embeddings", embeddings), ("subjects", subjects)):
+            with packed.open(f"{name}.npy", "w") as member:
+                member.write(header(*told))
+                for _ in range(64):
+                    member.write(b"\1" * (1 << 20))
+    assert path.stat().st_size < 1 << 20
+    tracemalloc.start()
+    with pytest.raises(BadEmbeddings, match="at most"):
+        list(EmbeddingFile(path).batches(1000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
