@@ -29,6 +29,7 @@ from app.cli_inference import inference
 from app.cli_keys import commands as keys
 from app.cli_load import load
 from app.cli_portrait import portrait
+from app.cli_presentation import presentation
 from app.cli_reasons import reasons
 from app.cli_seal import commands as seal
 from app.cli_transfer import commands as transfer
@@ -57,6 +58,7 @@ main.add_typer(bench, name="bench")
 bench.command()(door)
 bench.command()(load)
 bench.command()(inference)
+bench.command()(presentation)
 main.add_typer(audit, name="audit")
 main.add_typer(keys, name="keys")
 main.add_typer(erase, name="erase")

@@ -65,7 +65,7 @@ def test_every_command_runs_as_written(tmp_path: Path, monkeypatch: pytest.Monke
                 case "frontalis" if words[:1] == ["bench"]:
                     told = CliRunner().invoke(main, [*words[:2], "--help"])
                     assert told.exit_code == 0
-                    assert all(word in told.output for word in words[3:])
+                    assert all(word in told.output for word in words if word.startswith("--"))
                 case "frontalis":
                     told = CliRunner().invoke(main, words)
                     assert told.exit_code == 0, told.output

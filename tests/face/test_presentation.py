@@ -99,3 +99,24 @@ def test_the_part_looked_at_is_centred_on_the_face() -> None:
     rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
     assert (rows[0], rows[-1]) == pytest.approx((20, 59), abs=1)
     assert (columns[0], columns[-1]) == pytest.approx((20, 59), abs=1)
+
+
+@pytest.mark.parametrize(
+    ("box", "crop", "expected"),
+    [
+        ((60, 60, 80, 90), 3.0, (40, 30, 100, 120)),
+        ((0, 60, 20, 90), 3.0, (0, 30, 60, 120)),  # moved inside, as large as ever
+        ((180, 100, 200, 130), 3.0, (140, 60, 200, 150)),
+        ((60, 40, 120, 115), 4.0, (30, 0, 150, 150)),  # too near: as large as there is, of the box's shape
+    ],
+)
+def test_where_a_part_would_reach_over_the_edge(
+    box: tuple[float, float, float, float], crop: float, expected: tuple[int, int, int, int]
+) -> None:
+    """As the source of the models does it: no larger than what fits, moved inside, never padded."""
+    image = np.zeros((150, 200, 3), np.uint8)
+    image[..., 0] = np.arange(200)
+    image[..., 1] = np.arange(150)[:, None]
+    part = surroundings(image, box, crop, 80).astype(float)
+    found = (part[..., 0].min(), part[..., 1].min(), part[..., 0].max() + 1, part[..., 1].max() + 1)
+    assert found == pytest.approx(expected, abs=1.5)
