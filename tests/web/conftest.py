@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -31,6 +32,9 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
+
+ROUTED: dict[str, Any] = {"service_workers": "block"}
+"""For contexts whose requests a test catches: those of a page that a service worker has taken over are not seen."""
 
 
 def _service(folder: Path, key: str | None = None) -> FastAPI:

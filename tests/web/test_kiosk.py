@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.settings import Settings
 from tests.doubles import photo
-from tests.web.conftest import CHROMIUM, FLAGS
+from tests.web.conftest import CHROMIUM, FLAGS, ROUTED, served
 from tests.web.kiosk_page import looks_on, touch, unexpected, until, uploads, visits
 from tests.web.made_up_camera import SCENE, made_up_camera
 from tests.web.stage import Stage
@@ -55,7 +55,7 @@ def camera() -> str:
 
 @pytest.fixture
 def context(browser: Any, address: str) -> Iterator[Any]:
-    opened = browser.new_context(base_url=address, viewport={"width": 1180, "height": 820}, locale="en-GB")
+    opened = browser.new_context(base_url=address, viewport={"width": 1180, "height": 820}, locale="en-GB", **ROUTED)
     opened.set_default_timeout(20_000)
     yield opened
     opened.close()
@@ -319,6 +319,31 @@ def test_nothing_is_lost_or_double_when_the_network_goes(context: Any, page: Any
     page.locator("#link[data-state=ready]").get_by_text("Connected", exact=True).wait_for()
     assert len(visits(page)) == 1
     assert visits(page, open="true") == []
+
+
+def test_a_kiosk_that_is_started_without_the_network_takes_codes(browser: Any, app: FastAPI, camera: str) -> None:
+    """The page's own files are kept in the browser; what finds faces is not."""
+    context = browser.new_context(viewport={"width": 1180, "height": 820}, locale="en-GB")
+    page = context.new_page()
+    page.add_init_script(camera)
+    with served(app) as address:
+        page.goto(f"{address}/kiosk")
+        page.evaluate("navigator.serviceWorker.ready")
+        page.wait_for_function("navigator.serviceWorker.controller !== null")
+        page.reload()  # now through the worker, which keeps what it sees
+        until(page, "waiting")
+    page.reload()
+    until(page, "waiting")
+    sent = uploads(page)
+    touch(page)
+    until(page, "offline")
+    assert sent == []
+    page.get_by_role("button", name="Use a code").click()
+    page.get_by_label("Your code or visitor id").fill("ABCD1234")
+    page.keyboard.press("Enter")
+    until(page, "kept")
+    page.locator("#link").get_by_text("1 to send").wait_for()
+    context.close()
 
 
 def test_the_kiosk_speaks_chinese_and_works_by_keyboard(page: Any, stage: Stage) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from app.main import create_app
 from app.settings import Settings
-from tests.web.conftest import CHROMIUM, FLAGS, served
+from tests.web.conftest import CHROMIUM, FLAGS, ROUTED, served
 from tests.web.film import Film, close_up, photograph, printed, turns, visitor
 from tests.web.kiosk_page import touch, unexpected, until, visits
 
@@ -68,7 +68,7 @@ def _launched(chromium: Any, film: Film, flags: list[str]) -> Any:
 
 def _kiosk(browser: Any, address: str) -> tuple[Any, list[str]]:
     """A page of its own context, and what went wrong in it."""
-    context = browser.new_context(base_url=address, viewport={"width": 1180, "height": 820}, locale="en-GB")
+    context = browser.new_context(base_url=address, viewport={"width": 1180, "height": 820}, locale="en-GB", **ROUTED)
     page = context.new_page()
     page.set_default_timeout(60_000)
     wrong: list[str] = []

@@ -21,7 +21,7 @@ from app.face.detect import Detector
 from app.face.published import load_mtcnn
 from app.main import create_app
 from app.settings import Settings
-from tests.web.conftest import CHROMIUM, FLAGS, served
+from tests.web.conftest import CHROMIUM, FLAGS, ROUTED, served
 from tests.web.film import Film, photograph, visitor
 from tests.web.kiosk_page import looks_on, touch, unexpected, until, uploads
 from tests.web.stage import Stage
@@ -80,7 +80,7 @@ def browser(film: Film) -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any, service: str) -> Iterator[Any]:
-    context = browser.new_context(base_url=service, viewport={"width": 1180, "height": 820}, locale="en-GB")
+    context = browser.new_context(base_url=service, viewport={"width": 1180, "height": 820}, locale="en-GB", **ROUTED)
     context.set_default_timeout(30_000)
     page = context.new_page()
     wrong: list[str] = []

@@ -32,6 +32,7 @@ export function door(kiosk) {
     const state = await camera.open();
     if (signal.aborted) return undefined;
     if (state !== "ready") return told(state, { stay: true });
+    kiosk.find().catch(() => {}); // so that the first visitor does not wait for it; what fails is told to who asks
     return automatic ? kiosk.quietly(() => somebodyComes(signal)) : undefined;
   }
 
