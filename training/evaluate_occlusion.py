@@ -30,7 +30,7 @@ from app.face.align import align
 from app.face.attributes import Place
 from app.face.extract import NetworkExtractor, load_extractor
 from app.face.nets.occlusion import OcclusionNet
-from app.face.occlusion import load_unmasker
+from app.face.occlusion import load_unmasker, tap_of
 from app.face.patterns import overlap
 from app.face.weights import SHIPPED, find_card, load_part
 from training.benchmarks import Pairs, cfp_pairs, named_pairs, scores_of, verify
@@ -218,9 +218,8 @@ def sheet(folders: Folders, chance: NDArray[np.float32], out: Path, count: int =
 
 def cost(model: str, weights: Path, crop: Crops, repeats: int = 200) -> dict[str, float]:
     """Processor milliseconds a face, one thread, as served: E, and what the mask adds."""
-    card = find_card(model, [weights, SHIPPED])
-    extractor = load_extractor(card)
-    unmasker = load_unmasker(find_card("occlusion", [weights]), Place())
+    card, covers = find_card(model, [weights, SHIPPED]), find_card("occlusion", [weights])
+    extractor, unmasker = load_extractor(card, tap=tap_of(covers)), load_unmasker(covers, Place())
     embeddings, _, before = extractor.stages(crop[None])
     spent = []
     for run in (lambda: extractor.stages(crop[None]), lambda: unmasker.see(embeddings, before)):
@@ -246,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     network = load_part(covers, "estimator")
     assert isinstance(network, OcclusionNet)
     g = load_part(card, "frontalizer") if "frontalizer" in card.parts else None
-    model = Model(load_extractor(card), network, g, float(covers.calibration["worn"]))
+    model = Model(load_extractor(card, tap=network.blocks), network, g, float(covers.calibration["worn"]))
     masks = read_templates(args.templates)
     anything = with_templates(TEST, masks, test=True)
     only_masks = with_templates({}, masks, test=True)

@@ -106,7 +106,7 @@ def card_of_run(card: ModelCard, maps: Maps, network: OcclusionNet, g: nn.Module
     """A card for ``write_card``, calibrated and measured on the people held out. ``card`` is the extractor's."""
     rows = np.flatnonzero(maps.held_out)
     people, bare = maps.person[rows], maps.embeddings[rows, 0]
-    views = [answers(network, g, maps.embeddings[rows, v], maps.maps[rows, v]) for v in range(maps.maps.shape[1])]
+    views = [answers(network, g, maps.embeddings[rows, v], maps.at(rows, v)) for v in range(maps.worn.shape[1])]
     worn = worn_threshold(np.concatenate([view.worn for view in views]), maps.worn[rows].T.ravel())
     covers = range(1, len(views))
     return {
@@ -140,7 +140,7 @@ def card_of_run(card: ModelCard, maps: Maps, network: OcclusionNet, g: nn.Module
         "parts": {
             "estimator": {
                 "architecture": "occlusion",
-                "kwargs": {"width": card.width},
+                "kwargs": {"width": card.width, "blocks": network.blocks},
                 "file": "estimator.safetensors",
             }
         },

@@ -25,7 +25,7 @@ from app.face.detect import Detector, looked_at_size
 from app.face.extract import Extractor, load_extractor, onnx_card, packaged_card, recut, unit
 from app.face.faces import Attributes, Detection, Face, Occlusion, Picture, Pose, Spectrum
 from app.face.grown import Grower, load_grower
-from app.face.occlusion import Stricter, Unmasker, load_unmasker
+from app.face.occlusion import Stricter, Unmasker, load_unmasker, tap_of
 from app.face.pose import pose_from_points
 from app.face.quality import quality_of
 from app.face.refine import LANDMARKS, LandmarkRefiner, Refined, refiner_of
@@ -104,9 +104,9 @@ class Engine:
         looker = card if "landmarks" in card.parts else read_card(SHIPPED / LANDMARKS)
         shape = (1, CROP_SIZE, CROP_SIZE, 3)
         place = Place(runtime, threads, device)
-        extractor = load_extractor(card, runtime, threads, device)
         cards = find_estimators(card.extractor, [*weights, SHIPPED])
         covers, age = cards.get("occlusion"), cards.get("age")
+        extractor = load_extractor(card, runtime, threads, device, tap_of(covers))
         grower = load_grower(age) if age else None
         dark = find_infrared(card.extractor, [*weights, SHIPPED])
         whole = completed(card, looker)

@@ -47,7 +47,7 @@ class Extractor(Protocol):
         ...
 
     def stages(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
-        """As ``look``, with the maps that entered the last stage as a third; alone where no maps are shown."""
+        """As ``look``, with the maps at the tap of ``load_extractor`` as a third; alone where no maps are shown."""
         ...
 
 
@@ -77,9 +77,12 @@ class NetworkExtractor:
 
 
 def load_extractor(
-    card: ModelCard, runtime: Runtime = "openvino", streams: int = 1, device: str = "cpu"
+    card: ModelCard, runtime: Runtime = "openvino", streams: int = 1, device: str = "cpu", tap: int = 0
 ) -> NetworkExtractor:
-    """What the card's part ``extractor`` names. Raises ``WeightsError``."""
+    """What the card's part ``extractor`` names. Raises ``WeightsError``.
+
+    ``tap``: how many blocks of the third stage lie behind the map that ``stages`` hands out beside the last one.
+    """
     part = card.parts.get("extractor")
     if part is None:
         raise WeightsError(f"{card.name} has no extractor")
@@ -97,7 +100,7 @@ def load_extractor(
     else:
         module, points = load_part(card, "extractor"), template(card.input_size)
     if isinstance(module, EdgeNeXt):
-        module = WithMap(module)
+        module = WithMap(module, tap)
     network = run_with(runtime, FromPixels(module, card.mean, card.std), shape, streams, device)
     return NetworkExtractor(network, card.input_size, card.width, points, batch)
 

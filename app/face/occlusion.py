@@ -29,8 +29,12 @@ FACE: Final = (56.0, 66.0, 40.0, 52.0)
 """Centre x, y and half axes, in pixels of the crop of 112, of the ellipse that counts as the face."""
 
 BARE, COVERED = 0.5, 0.9
-"""Chances of an occlusion up to which a face keeps its embedding, and from which the masked one is taken; in between
-they are mixed, so that the same face from frame to frame does not jump."""
+"""Chances of an occlusion up to which a face keeps its embedding, and from which the masked one has its whole share;
+in between the share rises, so that the same face from frame to frame does not jump."""
+
+SHARE: Final = 0.5
+"""Of the masked embedding in that of a covered face. The rest is the extractor's own: they err in different ways, and
+the masked one learns to make up for what the other lacks."""
 
 REGIONS: Final[Mapping[str, tuple[float, float, float, float]]] = {
     "forehead": (24, 14, 88, 36),
@@ -66,7 +70,7 @@ def mixed(
     embeddings: NDArray[np.float32], masked: NDArray[np.float32], chance: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Unit rows [n, width] between ``embeddings`` and ``masked``, by the ``chance`` [n] of an occlusion."""
-    share = np.asarray(np.clip((chance - BARE) / (COVERED - BARE), 0, 1)[:, None], np.float32)
+    share = np.asarray(SHARE * np.clip((chance - BARE) / (COVERED - BARE), 0, 1)[:, None], np.float32)
     return np.where(share > 0, unit((1 - share) * embeddings + share * masked), embeddings)
 
 
@@ -90,7 +94,7 @@ class Unmasker:
     def see(
         self, embeddings: NDArray[np.float32], maps: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], list[Occlusion]]:
-        """Of E's unit embeddings [n, width] and the maps [n, c, 7, 7] before its last stage: the unit embeddings
+        """Of E's unit embeddings [n, width] and the maps [n, c, 7, 7] at the ``tap_of`` its card: the unit embeddings
         [n, width] of what is not covered, and what covers each face. A face that is surely bare keeps its own
         embedding, bit by bit."""
         parts = [self._network.outputs(maps[at : at + 1]) for at in range(len(maps))]
@@ -124,6 +128,11 @@ def load_unmasker(card: ModelCard, place: Place) -> Unmasker:
     return Unmasker(
         run_with(place.runtime, network, shape, place.streams, place.device, torch.float32), worn, Stricter(rows)
     )
+
+
+def tap_of(card: ModelCard | None) -> int:
+    """Which map of the extractor the card's network takes: ``tap`` of ``app.face.extract.load_extractor``."""
+    return int(card.parts["estimator"].kwargs.get("blocks", 0)) if card and "estimator" in card.parts else 0
 
 
 class OcclusionEstimator:

@@ -11,14 +11,16 @@ from safetensors.torch import save_file
 from torch import nn
 
 from app.errors import WeightsError
+from app.face.align import align
 from app.face.attributes import Place, find_estimators
 from app.face.engine import Engine
 from app.face.extract import load_extractor, unit
-from app.face.nets.occlusion import FINE, OcclusionNet
-from app.face.occlusion import FACE_CELLS, REGION_CELLS, Stricter, Unmasker, covered_part, load_unmasker
-from app.face.patterns import patterns
+from app.face.nets.occlusion import FINE, OcclusionNet, Overlaps
+from app.face.occlusion import FACE_CELLS, REGION_CELLS, SHARE, Stricter, Unmasker, covered_part, load_unmasker, tap_of
+from app.face.patterns import nearest_pattern, patterns
 from app.face.runtime import Runtime
 from app.face.weights import SHIPPED, load_part, read_card, write_card
+from training.occlusion_maps import coarse
 
 
 def net(occluded: float = 0.0) -> OcclusionNet:
@@ -79,7 +81,8 @@ def test_a_covered_face_gets_the_masked_embedding(tmp_path: Path, runtime: Runti
     masked, covers = unmasker.see(raw, before)
     with torch.inference_mode():
         expected, cells, chance, pattern = network(torch.from_numpy(before))
-    assert np.allclose(masked, unit(expected.numpy()), atol=1e-5)
+    together = unit((1 - SHARE) * raw + SHARE * unit(expected.numpy()))
+    assert np.allclose(masked, together, atol=1e-5)
     assert np.allclose(np.linalg.norm(masked, axis=1), 1, atol=1e-6)
     assert (masked[:1] == unmasker.see(raw[:1], before[:1])[0]).all(), "whatever the batch"
     for cover, one in zip(covers, cells.numpy(), strict=True):
@@ -89,15 +92,59 @@ def test_a_covered_face_gets_the_masked_embedding(tmp_path: Path, runtime: Runti
     assert (chance.shape, pattern.shape) == ((2, 2), (2, patterns()))
 
 
-def test_it_starts_as_the_extractor_itself(crops: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize("blocks", [0, 3])
+def test_it_starts_as_the_extractor_itself(crops: NDArray[np.uint8], blocks: int) -> None:
     card = read_card(SHIPPED / "fast")
-    raw, last, before = load_extractor(card, "torch").stages(crops)
-    network = net()
+    raw, last, before = load_extractor(card, "torch", tap=blocks).stages(crops)
+    network = OcclusionNet(blocks=blocks).eval()
     extractor: Any = load_part(card, "extractor")
     network.start_from(extractor)
     with torch.inference_mode():
         assert np.allclose(unit(network.through(torch.from_numpy(before)).numpy()), raw, atol=1e-5)
     assert last.shape == (2, 192, 3, 3)
+
+
+def test_it_sees_as_another_does_and_embeds_as_it_did(crops: NDArray[np.uint8]) -> None:
+    _, _, before = load_extractor(read_card(SHIPPED / "fast")).stages(crops)
+    torch.manual_seed(1)
+    network, other = OcclusionNet().eval(), OcclusionNet().eval()
+    with torch.inference_mode():
+        other.gates.bias.fill_(-1.0)
+        mine = network(torch.from_numpy(before))
+        network.see_as(other)
+        after, theirs = network(torch.from_numpy(before)), other(torch.from_numpy(before))
+    assert torch.equal(after[0], mine[0])
+    for one, another in zip(after[1:], theirs[1:], strict=True):
+        assert torch.equal(one, another)
+
+
+def test_overlaps_are_those_of_the_nearest_pattern() -> None:
+    rng = np.random.default_rng(0)
+    covered = np.zeros((20, 112, 112), np.bool_)
+    for one in covered:
+        top, left = rng.integers(0, 70, 2)
+        one[top : top + rng.integers(30, 80), left : left + rng.integers(30, 80)] = True
+    fine = covered.reshape(20, FINE, 8, FINE, 8).mean(axis=(2, 4)).astype(np.float32)
+    found = Overlaps()(torch.from_numpy(fine)).numpy()
+    truths = np.array([nearest_pattern(coarse(one)) for one in covered])
+    assert found.shape == (20, patterns() - 1)
+    assert ((found.argmax(axis=1) + 1) == truths).mean() >= 0.8, "cells of 8 pixels blur the edges a little"
+    assert found.max() <= 1
+
+
+def test_a_card_says_which_map_its_network_takes(tmp_path: Path, cache: Path, astronaut: NDArray[np.uint8]) -> None:
+    card, network = read_card(SHIPPED / "fast"), OcclusionNet(blocks=3)
+    assert tap_of(None) == 0
+    assert tap_of(card) == 0
+    part = {"architecture": "occlusion", "kwargs": {"blocks": 3}, "file": "estimator.safetensors"}
+    place = write(tmp_path, network, card.extractor, parts={"estimator": part})
+    assert tap_of(read_card(place)) == 3
+    (face,) = Engine.load(cache, "fast", [tmp_path]).pictures([astronaut])[0].faces
+    assert face.occlusion is not None
+    crop = align(astronaut, face.detection.landmarks)[None]
+    own, _, before = load_extractor(card, tap=3).stages(crop)
+    _, (cover,) = load_unmasker(read_card(place), Place()).see(own, before)
+    assert cover.occluded == pytest.approx(face.occlusion.occluded, abs=1e-5)
 
 
 def test_the_parts_of_the_face() -> None:

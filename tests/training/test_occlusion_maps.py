@@ -5,14 +5,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.face.extract import load_extractor
 from app.face.patterns import rectangle_of
-from training.occlusion_maps import Maps, coarse, joined, standard, truth
+from app.face.weights import SHIPPED, read_card
+from training.data.occluders import TRAIN
+from training.occlusion_maps import (
+    TAP,
+    VARIANTS,
+    Maps,
+    coarse,
+    joined,
+    look_with,
+    masks_more_often,
+    standard,
+    truth,
+)
 
 
 def maps(people: list[int]) -> Maps:
     n = len(people)
     return Maps(
-        np.zeros((n, 3, 2, 7, 7), np.float16),
+        (np.arange(n * 3 * 2 * 49).reshape(n, 3, 2, 7, 7).astype(np.float16),),
         np.zeros((n, 3, 4), np.float32),
         np.zeros((n, 3, 14, 14), np.float16),
         np.zeros((n, 3), np.int64),
@@ -38,8 +51,8 @@ def test_truth_of_a_lower_half() -> None:
     assert rectangle_of(pattern) == (3, 4, 0, 4)
 
 
-def test_joined_keeps_people_apart_and_numbers_the_nameless() -> None:
-    both = joined(maps([0, 0, 1, -1, -1]), maps([0, 0, -1]))
+def test_joined_keeps_people_apart_and_the_second_ones_out() -> None:
+    both = joined(maps([0, 0, 1, -4, -5]), maps([0, 0, -2]), shift=20)
     assert both.held_out.tolist() == [False] * 5 + [True] * 3
     people = both.person.tolist()
     assert people[0] == people[1]
@@ -47,9 +60,41 @@ def test_joined_keeps_people_apart_and_numbers_the_nameless() -> None:
     assert len(set(people)) == 6
 
 
-def test_saved_maps_are_read_back(tmp_path: Path) -> None:
-    maps([3, 4]).save(tmp_path)
-    assert Maps.read(tmp_path).person.tolist() == [3, 4]
+def test_all_finished_parts_are_read_as_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Maps.read(tmp_path)
+    maps([3, -4]).save(tmp_path / "part-00")
+    maps([3, -7, 5]).save(tmp_path / "part-01")
+    (tmp_path / "part-02.partial").mkdir()
+    read = Maps.read(tmp_path)
+    people = read.person.tolist()
+    assert len(people) == 5
+    assert people[0] == people[2]
+    assert sorted(set(people)) == [0, 1, 2, 3]
+    first, second = maps([3, -4]), maps([3, -7, 5])
+    rows, which = np.array([4, 0, 1, 2]), np.array([0, 1, 2, 2])
+    wanted = [second.maps[0][2, 0], first.maps[0][0, 1], first.maps[0][1, 2], second.maps[0][0, 2]]
+    assert (read.at(rows, which) == np.stack(wanted)).all()
+    assert (read.at(rows, 1)[1] == wanted[1]).all()
+
+
+def test_face_masks_come_more_often() -> None:
+    often = masks_more_often({**TRAIN, "face mask, template": TRAIN["face mask"]})
+    weights = {name: weight for name, (_, weight) in often.items()}
+    assert weights["hat"] == TRAIN["hat"][1]
+    masks = weights["face mask"] + weights["face mask, template"]
+    assert masks > sum(weights.values()) / 3
+
+
+@pytest.mark.slow
+def test_the_shipped_extractor_shows_the_maps_of_the_tap() -> None:
+    look = look_with(read_card(SHIPPED / "fast"))
+    crops = np.random.default_rng(0).integers(0, 255, (1 + VARIANTS, 112, 112, 3), np.uint8)
+    own, before = look(crops)
+    assert np.allclose(np.linalg.norm(own, axis=1), 1, atol=1e-5)
+    expected, _, tapped = load_extractor(read_card(SHIPPED / "fast"), tap=TAP).stages(crops)
+    assert np.allclose(before, tapped, atol=1e-3)
+    assert (own * expected).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
 def test_the_standard_crop_lies_in_the_middle() -> None:

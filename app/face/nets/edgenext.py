@@ -143,9 +143,9 @@ class EdgeNeXt(nn.Module):
         self.norm = nn.LayerNorm(dims[-1], eps=EPS)
         self.embed = nn.Linear(dims[-1], width)
 
-    def last_stage(self) -> nn.ModuleList:
-        """The units that turn the map of the third stage [n, dims[-2], 7, 7] into the last one."""
-        return self.units[self._last :]
+    def tail(self, blocks: int = 0) -> nn.ModuleList:
+        """The last ``blocks`` blocks of the third stage, whose maps are [n, dims[-2], 7, 7], and the last stage."""
+        return self.units[self._last - blocks :]
 
     def features(self, x: Tensor) -> Tensor:
         for unit in self.units:
@@ -162,18 +162,18 @@ class EdgeNeXt(nn.Module):
 
 class WithMap(nn.Module):
     """The embeddings of ``network`` [n, width], the maps [n, dims[-1], 3, 3] that they come from, and the maps
-    [n, dims[-2], 7, 7] before the last stage."""
+    [n, dims[-2], 7, 7] before ``tail(blocks)``."""
 
-    def __init__(self, network: EdgeNeXt) -> None:
+    def __init__(self, network: EdgeNeXt, blocks: int = 0) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.blocks = network, blocks
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         network = self.network
-        last = network.last_stage()
-        for unit in network.units[: len(network.units) - len(last)]:
+        tail = network.tail(self.blocks)
+        for unit in network.units[: len(network.units) - len(tail)]:
             x = unit(x)
         before = x
-        for unit in last:
+        for unit in tail:
             x = unit(x)
         return network.head(x), x, before
