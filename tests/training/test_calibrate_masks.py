@@ -46,10 +46,10 @@ def test_found_and_false_alarms_in_percent() -> None:
     assert low < 75 < high
 
 
-def test_a_picture_without_a_face_gives_no_crop(tmp_path: Path, cache: Path, photos: Path) -> None:
+def test_a_picture_without_a_face_gives_no_crop(tmp_path: Path, photos: Path) -> None:
     face = sorted((photos / "strangers").glob("*/frontal-*.jpg"))[0]
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((120, 120, 3), 127, np.uint8))
-    crops = list(faces_of(Engine.load(cache, "fast"), [tmp_path / "wall.png", face]))
+    crops = list(faces_of(Engine.load(tmp_path / "cache", "fast"), [tmp_path / "wall.png", face]))
     assert [crop.shape for crop in crops] == [(112, 112, 3)]
 
 
