@@ -238,8 +238,11 @@ def test_a_rough_first_network_changes_no_face(cache: Path, astronaut: NDArray[n
     rough = Cascade(Rough(), rnet, onet, cells=pnet)(pictures, DetectorSettings())
     for one, other in zip(exact, rough, strict=True):
         assert len(one.boxes)
-        for part in ("boxes", "scores", "points"):
-            assert np.allclose(getattr(one, part), getattr(other, part), atol=1e-3)
+        assert np.allclose(one.scores, other.scores, atol=1e-3)
+        # On some processors a cell alone and a cell of the canvas differ by a rounding, with an exact network too, and
+        # where that moves a window's corner over a pixel's edge the face moves by some hundredths of one.
+        for part in ("boxes", "points"):
+            assert np.allclose(getattr(one, part), getattr(other, part), atol=0.05)
 
 
 def test_threads_side_by_side(detector: Detector, astronaut: NDArray[np.uint8]) -> None:
