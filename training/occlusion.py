@@ -168,7 +168,6 @@ def fit(
     network.start_from(extractor)
     if seeing is not None:
         network.see_as(seeing)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
     known = [*network.tail.parameters(), *network.norm.parameters(), *network.embed.parameters()]
     fresh = [one for one in network.parameters() if all(one is not other for other in known)]
     groups = [{"params": known, "lr": config.rate}, {"params": fresh, "lr": config.fresh}]

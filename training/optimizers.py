@@ -25,7 +25,11 @@ class FullMuon(torch.optim.Muon):
     """
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # no closure is ever given
+    def step(self, closure: Any = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is None:
@@ -37,6 +41,7 @@ class FullMuon(torch.optim.Muon):
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
                 level = 0.2 * max(weight.shape) ** 0.5  # "match_rms_adamw"
                 weight.add_(orthogonal(update, group["ns_coefficients"], group["ns_steps"]), alpha=-level * group["lr"])
+        return loss
 
 
 def orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], steps: int) -> Tensor:

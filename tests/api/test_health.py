@@ -41,8 +41,7 @@ def told(client: TestClient, **headers: str) -> dict[str, Any]:
 
 
 def parts_of(client: TestClient) -> Parts:
-    parts: Parts = client.app.state.running.parts  # type: ignore[attr-defined]
-    return parts
+    return client.app.state.running.parts
 
 
 def about(found: dict[str, Any]) -> dict[str, str]:

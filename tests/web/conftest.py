@@ -77,6 +77,23 @@ def served(app: FastAPI) -> Iterator[str]:
         thread.join()
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """What launches a real browser. Where none is installed its tests are skipped; the gate installs one."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as started:
+        yield started.chromium
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Any) -> Iterator[Any]:
+    opened = chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    yield opened
+    opened.close()
+
+
 @pytest.fixture
 def address(app: FastAPI) -> Iterator[str]:
     """Where the service of the test answers."""

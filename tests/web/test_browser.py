@@ -10,26 +10,14 @@ import numpy as np
 import pytest
 
 from tests.doubles import encode, photo, picture
-from tests.web.conftest import CHROMIUM, FLAGS
 
 pytestmark = pytest.mark.slow
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 HOSTILE = "<img src=x onerror=alert(1)> Ada"
 MATCH_COLOUR = (0x35, 0xD6, 0x92)
 SIDE = 96
 NOBODY = encode(np.zeros((SIDE, SIDE, 3), np.uint8))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

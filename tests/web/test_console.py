@@ -16,12 +16,10 @@ from app.api.routers import board
 from app.main import create_app
 from app.settings import Settings
 from tests.doubles import FakeEngine, encode, photo
-from tests.web.conftest import CHROMIUM, FLAGS
 from tests.web.kiosk_page import unexpected
 
 pytestmark = pytest.mark.slow
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 HOSTILE = "<img src=x onerror=alert(1)> Ada"
 NOBODY = encode(np.zeros((96, 96, 3), np.uint8))
@@ -63,16 +61,6 @@ def receiver() -> Iterator[Receiver]:
 def app(tmp_path: Path) -> FastAPI:
     own = Settings(data_dir=tmp_path, threads=2, log_level="error", webhook_private_targets=True)
     return create_app(own, FakeEngine())
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

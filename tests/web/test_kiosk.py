@@ -12,14 +12,13 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.settings import Settings
 from tests.doubles import photo
-from tests.web.conftest import CHROMIUM, FLAGS, ROUTED, served
+from tests.web.conftest import ROUTED, served
 from tests.web.kiosk_page import looks_on, touch, unexpected, until, uploads, visits
 from tests.web.made_up_camera import SCENE, made_up_camera
 from tests.web.stage import Stage
 
 pytestmark = pytest.mark.slow
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 HOSTILE = "<img src=x onerror=alert(1)> Ada"
 
@@ -36,16 +35,6 @@ def app(tmp_path: Path, stage: Stage) -> FastAPI:
     # The camera asks who is on stage.
     made.add_api_route(SCENE, lambda: [near for _, near, _ in stage.people], include_in_schema=False)
     return made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),
 ]
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 VISITOR, STRANGER = "subjects/cfp-056", "strangers/cfp-009"
 SHOWN = "subjects/cfp-082"  # somebody whose photograph fills the view as a person does who stands there
@@ -45,14 +44,6 @@ def service(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
     return Film(tmp_path_factory.mktemp("camera") / "scenes.mjpeg")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        yield started.chromium
 
 
 @pytest.fixture(scope="module")

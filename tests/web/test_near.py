@@ -28,7 +28,6 @@ from tests.web.stage import Stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.photos]
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 VISITOR, ASIDE = "subjects/cfp-056/frontal-01.jpg", "subjects/cfp-056/profile-01.jpg"
 FINDER = "/door/finder"
@@ -68,14 +67,11 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
 
 
 @pytest.fixture(scope="module")
-def browser(film: Film) -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        flags = [*FLAGS, f"--use-file-for-fake-video-capture={film.path}"]
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield opened
-        opened.close()
+def browser(chromium: Any, film: Film) -> Iterator[Any]:
+    flags = [*FLAGS, f"--use-file-for-fake-video-capture={film.path}"]
+    opened = chromium.launch(executable_path=CHROMIUM, args=flags)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
