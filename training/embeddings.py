@@ -105,7 +105,12 @@ def _openvino(path: Path) -> tuple[Infer, bool]:
     import openvino
 
     core = openvino.Core()
-    settings = {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    settings = {
+        "INFERENCE_NUM_THREADS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+        "ENABLE_CPU_PINNING": False,  # pinned, two processes share one core and leave the others idle
+    }
     model = core.read_model(path)
     fixed = model.inputs[0].partial_shape[0].is_static
     compiled = core.compile_model(model, "CPU", settings)

@@ -142,6 +142,7 @@ class OpenVinoNetwork:
                 "INFERENCE_PRECISION_HINT": precision,  # said always: the default would change embeddings
                 "INFERENCE_NUM_THREADS": streams,
                 "NUM_STREAMS": streams,
+                "ENABLE_CPU_PINNING": False,  # pinned, two processes share one core and leave the others idle
                 "CPU_RUNTIME_CACHE_CAPACITY": CACHED_SHAPES,
             },
         )
