@@ -43,12 +43,28 @@ class Mlp(nn.Module):
         return y * self.gain
 
 
+class Depthwise(nn.Conv2d):
+    """A filter a channel, in float32 where a CPU trains in bfloat16.
+
+    There the gradient of filters above 3x3 takes 4 to 14 times as long in bfloat16, half of a step in all.
+    """
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__(channels, channels, kernel, padding=kernel // 2, groups=channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float())
+
+
 class ConvBlock(nn.Module):
     """Depthwise convolution, then :class:`Mlp`, beside a shortcut. [n, c, h, w] to the same."""
 
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels)
+        self.depthwise = Depthwise(channels, kernel)
         self.mlp = Mlp(channels)
 
     def forward(self, x: Tensor) -> Tensor:
