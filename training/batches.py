@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.augment import Augmentation, augment
+from training.data.augment import Augmentation, augment, blended
 from training.data.covers import Covers
 from training.data.store import CropStore
 
@@ -21,12 +21,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """``crops`` uint8 [n, 112, 112, 3]; ``index`` rows of the store; ``yaw`` degrees, sign changed where mirrored."""
+    """``crops`` uint8 [n, 112, 112, 3]; ``index`` rows of the store; ``yaw`` degrees, sign changed where mirrored.
+
+    ``blended`` [n]: another picture shines through, so that it is nobody's face, turned no known way.
+    """
 
     crops: NDArray[np.uint8]
     index: NDArray[np.int64]
     mirrored: NDArray[np.bool_]
     yaw: NDArray[np.float32]
+    blended: NDArray[np.bool_]
 
 
 def side_view_weights(yaw: NDArray[np.float32], most: float = 4.0) -> NDArray[np.float64]:
@@ -53,12 +57,8 @@ def batches(
         crops = [covers.on(store, int(i), rng) if covers else store[int(i)] for i in index]
         pairs = [augment(crop, how, rng) for crop in crops]
         mirrored = np.array([m for _, m in pairs])
-        yield Batch(
-            np.stack([c for c, _ in pairs]),
-            index,
-            mirrored,
-            np.where(mirrored, -1, 1).astype(np.float32) * store.yaw[index],
-        )
+        pictures, through = blended(np.stack([c for c, _ in pairs]), how.blend, rng)
+        yield Batch(pictures, index, mirrored, np.where(mirrored, -1, 1).astype(np.float32) * store.yaw[index], through)
         step += 1
 
 

@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = read_config(args.config)
     if config.covered and not args.labels:
         parser.error("a config with covered faces needs --labels")
+    if config.augmentation.blend and config.teachers != (args.teacher.stem,):
+        parser.error("a config that blends pictures needs --teacher alone as its teachers: who else saw the blend?")
     rank = join()
     torch.manual_seed(config.seed)
     if args.threads:

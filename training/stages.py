@@ -154,12 +154,13 @@ def train_joint(
             with halved(device.type):
                 features, hint = hint_loss(branch.extractor.units, x, raw, measured["scales"])
             embedding = F.normalize(branch.extractor.head(features.float()))
-            people = torch.from_numpy(store.identity[batch.index]).to(device)
+            people = torch.from_numpy(np.where(batch.blended, -1, store.identity[batch.index])).to(device)
             bins = yaw_bins(torch.from_numpy(batch.yaw).to(device))
+            clear = torch.from_numpy(~batch.blended).to(device)
             goal = torch.from_numpy(unit(all_said @ projection) if consistent else target[batch.index]).to(device)
             distilled, cosine = distillation(embedding, goal, whole, config.relation_weight)
             who = identity_loss(branch, embedding, people)
-            pose = F.cross_entropy(branch.pose(embedding), bins)
+            pose = F.cross_entropy(branch.pose(embedding[clear]), bins[clear]) if bool(clear.any()) else who * 0
             loss = distilled + config.hint_weight * hint + config.identity_weight * who + config.pose_weight * pose
             loss.backward()
             average_gradients(branch.parameters())

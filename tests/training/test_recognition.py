@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.face.nets.edgenext import EdgeNeXt
+from training import recognition
 from training.batches import Ahead, side_view_weights
 from training.blocks import chained_cosine, error_weights, hint_loss, stage_ends, stage_scales, unit_losses
 from training.branch import Config, MainBranch, cosine_rate, held_out, identity_loss, pixels, read_config
 from training.checkpoint import Run
-from training.data.augment import PLAIN, Augmentation, augment
+from training.data.augment import PLAIN, Augmentation, augment, blended
 from training.data.store import CropStore
 from training.losses import distillation
 from training.optimizers import MatrixOptimizer
@@ -237,6 +238,47 @@ def test_mirroring_is_exact_without_jitter() -> None:
     out, mirrored = augment(crop, still, np.random.default_rng(0))
     assert mirrored
     assert np.array_equal(out[:, ::-1], crop[8:120, 8:120])
+
+
+def test_a_squeezed_face_keeps_its_middle_and_its_height() -> None:
+    crop = np.zeros((128, 128, 3), np.uint8)
+    crop[62:66, 62:66] = 255
+    crop[22:26, 62:66] = 255
+    only = Augmentation(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, squeeze=0.3)
+    for seed in range(8):
+        out, _ = augment(crop, only, np.random.default_rng(seed))
+        lit = np.argwhere(out[..., 0] > 127)
+        assert abs(lit[:, 1].mean() - 55.5) < 1
+        assert lit[:, 0].min() == 14
+        assert lit[:, 0].max() == 57
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_blend_shows_the_picture_itself_at_least_by_half(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    crops = rng.integers(0, 256, (5, 4, 4, 3), np.uint8)
+    out, through = blended(crops, 0.5, rng)
+    assert np.array_equal(out[~through], crops[~through])
+    other = np.roll(crops, 1, axis=0).astype(float)
+    assert (np.abs(out - crops.astype(float)) <= np.abs(out - other) + 1).all()
+
+
+def test_without_a_chance_nothing_is_blended() -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), np.uint8)
+    out, through = blended(crops, 0.0, np.random.default_rng(1))
+    assert np.array_equal(out, crops)
+    assert not through.any()
+
+
+def test_blends_need_a_teacher_who_sees_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "c.json"
+    config.write_text('{"teachers": ["one", "two"], "augmentation": {"blend": 0.5}}')
+    folders = [str(tmp_path)] * 3
+    with pytest.raises(SystemExit):
+        recognition.main(
+            [str(config), "--crops", folders[0], "--targets", folders[1], "--out", folders[2], "--teacher", "one.onnx"]
+        )
+    assert "who else saw the blend" in capsys.readouterr().err
 
 
 def test_an_error_ahead_reaches_the_trainer() -> None:

@@ -16,7 +16,12 @@ from app.face.align import CROP_SIZE
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """Probabilities 0-1 of each change, and the half-ranges of the jitter (pixels, fraction, degrees)."""
+    """Probabilities 0-1 of each change, and the half-ranges of the jitter (pixels, fraction, degrees).
+
+    ``squeeze`` is the half-range of the width alone, as a fraction: a head turned further shows less of it.
+    ``blend`` is how often another picture of the batch shines through (``blended``), for teachers that are asked
+    about the result.
+    """
 
     flip: float = 0.5
     shift: float = 3.0
@@ -29,6 +34,8 @@ class Augmentation:
     jpeg: float = 0.12
     noise: float = 0.08
     cover: float = 0.1
+    squeeze: float = 0.0
+    blend: float = 0.0
 
 
 PLAIN = Augmentation(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -63,18 +70,33 @@ def augment(
     return x, mirrored
 
 
+def blended(
+    crops: NDArray[np.uint8], chance: float, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """``crops`` [n, s, s, 3] with the one before shining through some, by up to a half; and through which [n].
+
+    Whoever labels such a picture has to look at it (mixup, Zhang et al. 2018, as Beyer et al. 2022 use it).
+    """
+    through = rng.random(len(crops)) < chance
+    share = np.where(through, rng.uniform(0, 0.5, len(crops)), 0).astype(np.float32)[:, None, None, None]
+    mixed = crops + share * (np.roll(crops, 1, axis=0).astype(np.float32) - crops)
+    return np.where(share > 0, np.rint(mixed), crops).astype(np.uint8), through
+
+
 def _pixels(x: object) -> NDArray[np.uint8]:
     return np.asarray(x, np.uint8)
 
 
 def _jitter(crop: NDArray[np.uint8], how: Augmentation, rng: np.random.Generator, mirrored: bool) -> NDArray[np.uint8]:
     side = crop.shape[0]
-    if not (how.shift or how.scale or how.turn):
+    if not (how.shift or how.scale or how.turn or how.squeeze):
         edge = (side - CROP_SIZE) // 2
         centre = crop[edge : edge + CROP_SIZE, edge : edge + CROP_SIZE]
         return np.ascontiguousarray(centre[:, ::-1] if mirrored else centre)
-    dx, dy, grow, turn = rng.uniform(-1, 1, 4)
+    dx, dy, grow, turn, wide = rng.uniform(-1, 1, 5)
     matrix = cv2.getRotationMatrix2D((side / 2, side / 2), turn * how.turn, 1 + grow * how.scale)
+    matrix[0] *= 1 + wide * how.squeeze
+    matrix[0, 2] -= side / 2 * wide * how.squeeze
     matrix[:, 2] += np.array([dx, dy]) * how.shift - (side - CROP_SIZE) / 2
     if mirrored:
         matrix[0] *= -1
