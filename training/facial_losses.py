@@ -58,7 +58,7 @@ def supervised(
     """
     labels = batch["labels"]
     photographs = (labels == IGNORED).flatten(1).all(dim=1, keepdim=True)
-    missed = F.smooth_l1_loss(points_of(whole), batch["points"], beta=0.02, reduction="none").mean(dim=(0, 2))
+    missed = F.smooth_l1_loss(points_of(whole), batch["points"], beta=0.01, reduction="none").mean(dim=(0, 2))
     points = 0.2 * missed[:CONTOUR].mean() + missed[CONTOUR:].mean()
     parsing = F.cross_entropy(logits.float(), labels, RARE.to(logits.device), ignore_index=IGNORED)
     answers = answered(y, batch["y"], batch["known"], torch.where(photographs, FAINT, 1.0), mode)

@@ -45,7 +45,7 @@ from training.facial_losses import Weights
 from training.facial_stages import Photographs, Schedule
 from training.imitator import Imitator
 from training.paint import base_paint
-from training.photographs import Meshed, meshed, redraw_set, rested, small
+from training.photographs import Meshed, meshed, redraw_set, rested
 from training.recognise import recogniser
 from training.render_sets import RenderSet, draw_set, load_set
 
@@ -157,7 +157,7 @@ def adapt(
     network = trained(work / "warm")
     recognise = recogniser(extractor)
     parts = photographs(crops, meshes, False, left_out)
-    pictures = np.concatenate([small(part.crops[part.rows[: count // len(parts)]]) for part in parts])
+    pictures = np.concatenate([part.crops[part.rows[: count // len(parts)]] for part in parts])
     bare = Photographs(pictures, facial_stages.embeddings(recognise, pictures))
     imitator = trained_imitator(work / "imitator")
     schedule, known = Schedule(steps, size, rate), known_faces(model, work)
@@ -179,14 +179,14 @@ def measure(
     held_out = load_set("held_out", work / "renders")
     report: dict[str, object] = {"renders": facial_measures.of_renders(network_says(held_out.images), held_out.y)}
     parts = photographs(crops, meshes, True)
-    found = np.concatenate([network_says(small(part.crops[part.rows])) for part in parts])
+    found = np.concatenate([network_says(part.crops[part.rows]) for part in parts])
     yaw, pitch = (np.concatenate([getattr(part, angle) for part in parts]) for angle in ("yaw", "pitch"))
     report["pose"] = facial_measures.of_pose(found, yaw, pitch)
     shapes = np.concatenate([part.shapes for part in parts])
     agreement = facial_measures.of_blendshapes(found, shapes, parts[0].shape_names)
     report["blendshapes"] = {"mean": float(np.mean(list(agreement["moving"].values()))), **agreement}
     profiles = side_views(crops, count)
-    report["profiles"] = facial_measures.of_pose(network_says(small(profiles[0])), profiles[1], profiles[2])
+    report["profiles"] = facial_measures.of_pose(network_says(profiles[0]), profiles[1], profiles[2])
     refiner = shipped_refiner("openvino", 1, "cpu")
     report["ckplus"] = facial_measures.expressions(ckplus, refiner, network_says)
     served = np.concatenate([facial_measures.served_pose(refiner, part.crops[part.rows]) for part in parts])

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from app.face.nets.facial_parameters import FIRST_UNIT, SIDE
+from app.face.nets.facial_parameters import FIRST_UNIT
+from training.creases import creases_of
 from training.data.store import identity
 from training.face_model import FaceModel
 from training.paint import draw_paint
@@ -80,11 +80,6 @@ def meshed(name: str, crops: Path, meshes: Path, testing: bool, left_out: Collec
     )
 
 
-def small(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Crops [n, 128, 128, 3] at the network's size."""
-    return np.stack([cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for crop in crops])
-
-
 def rested(pictures: RenderSet) -> RenderSet:
     """Units of fits with each one's median taken off: the median face rests, whatever the fit makes of its nose."""
     y = pictures.y.copy()
@@ -99,7 +94,7 @@ def redraw_set(sets: list[Meshed], share: float, model: FaceModel, folder: Path)
     pictures of a ``share`` of them into ``folder/redrawn-NNNN.npz``; resumable."""
     folder.mkdir(parents=True, exist_ok=True)
     offset, small_model = offset_of(model, _frontal(sets)), of_landmarks(model)
-    rng = np.random.default_rng(4)
+    creases, rng = creases_of(model), np.random.default_rng(4)
     paints = [draw_paint(rng, model) for _ in range(EYEBALLS)]
     jobs = [(part, at) for part in sets for at in range(len(part.rows)) if abs(part.yaw[at]) < READ]
     rng.shuffle(jobs)
@@ -115,7 +110,8 @@ def redraw_set(sets: list[Meshed], share: float, model: FaceModel, folder: Path)
                 continue
             kept.append(read(crop, mesh, fitted, offset))
             if seeded.random() < share and abs(fitted.angles[0]) < WIDEST:
-                drawn.append(redraw(seeded, model, crop, fitted, paints[seeded.integers(len(paints))]))
+                paint = paints[seeded.integers(len(paints))]
+                drawn.append(redraw(seeded, model, crop, fitted, paint, creases))
         for kind, faces in (("redrawn", drawn), ("photographs", kept)):
             if faces:
                 parts = (np.stack(part) for part in zip(*faces, strict=True))

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from app.face.action_units import UNITS, unique
 from app.face.align import similarity, template
-from app.face.nets.facial_parameters import DEGREES, MARGIN, SIDE
+from app.face.nets.facial_parameters import DEGREES, GRID, MARGIN, SIDE
+from training.creases import Creases, draw_habit, shade
 from training.face_model import CLASSES, DRAWN, IDENTITY, FaceModel
 from training.paint import Array, Paint
 from training.render import (
-    LABEL_SIDE,
     OVERSAMPLING,
     Parameters,
     draw_parameters,
@@ -174,12 +174,11 @@ def read(
 
     A unit of which the points do not tell ``SURE`` is NaN.
     """
-    image = cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     y = fitted.vector()
     y[-len(UNITS) :][fitted.told < SURE] = np.nan
     points = mesh[MESH_POINTS, :2] - fitted.scale * (offset @ fitted.rotation.T)[:, :2] * (1, -1)
-    labels = np.full((LABEL_SIDE, LABEL_SIDE), IGNORED, np.uint8)
-    return np.asarray(image, np.uint8), labels, y, spanned(points, crop.shape[0])
+    labels = np.full((GRID, GRID), IGNORED, np.uint8)
+    return crop, labels, y, spanned(points, crop.shape[0])
 
 
 def _umeyama(
@@ -197,11 +196,12 @@ def _umeyama(
 
 
 def redraw(
-    rng: np.random.Generator, model: FaceModel, crop: NDArray[np.uint8], fitted: Fit, paint: Paint
+    rng: np.random.Generator, model: FaceModel, crop: NDArray[np.uint8], fitted: Fit, paint: Paint, creases: Creases
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Array, Array]:
     """``crop`` [128, 128, 3] with other units and a slightly turned head: image, labels, y, points as ``RenderSet``.
 
-    ``paint`` gives what the photograph does not show: eyeballs, teeth, the inside of the mouth.
+    ``paint`` gives what the photograph does not show: eyeballs, teeth, the inside of the mouth; ``creases``
+    are what the movement adds to those of the photograph.
     """
     drawn = _other_expression(rng, model, fitted)
     before = model.shape(fitted.identity, fitted.units, fitted.others)
@@ -211,6 +211,7 @@ def redraw(
         np.isin(model.part, [DRAWN.index("face")]),
     )
     colours[~visible] = paint.albedo[~visible] * np.clip(2.2 * colours[visible].mean(), 0.3, 1.1)
+    colours *= shade(creases, draw_habit(rng, at_rest=False), drawn.units)[:, None]
     after = model.shape(fitted.identity, drawn.units, drawn.others)
     turned = rotation(drawn.yaw, drawn.pitch, drawn.roll)
     placed = _placed(after, turned, fitted)
@@ -224,8 +225,8 @@ def redraw(
     picture, _ = rasterised(pixels, depth, skin, colours, ground)
     label = np.asarray(np.repeat(paint.classes[:, None] / 255, 3, axis=1), np.float32)
     label[paint.classes == CLASSES.index("hair")] = CLASSES.index("face") / 255
-    nothing = np.ones((LABEL_SIDE, LABEL_SIDE, 3), np.float32)
-    labels, _ = rasterised(pixels / (side / LABEL_SIDE), depth, skin, label, nothing, flat=True)
+    nothing = np.ones((GRID, GRID, 3), np.float32)
+    labels, _ = rasterised(pixels / (side / GRID), depth, skin, label, nothing, flat=True)
     image = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return (
         np.asarray(np.clip(image * 255 + 0.5, 0, 255), np.uint8),

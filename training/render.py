@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from app.face.action_units import ANTAGONISTS, UNITS, unique
 from app.face.align import similarity, template
-from app.face.nets.facial_parameters import DEGREES, MARGIN, SIDE
+from app.face.nets.facial_parameters import DEGREES, GRID, MARGIN, SIDE
 from training.face_model import CLASSES, IDENTITY, LEFT_CORNER, LEFT_EYE, NOSE_TIP, RIGHT_CORNER, RIGHT_EYE, FaceModel
 from training.paint import Array, Paint
 
 OVERSAMPLING: Final = 2
-LABEL_SIDE: Final = SIDE // 2
 CENTRE: Final = np.array([0.0, 2.0, 2.0], np.float32)
 """About which the head turns."""
 FAR: Final = 1000.0
@@ -65,7 +64,7 @@ class Light:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Render:
-    """``image`` uint8 [SIDE, SIDE, 3]; ``labels`` uint8 [SIDE/2, SIDE/2] of ``CLASSES``; ``points`` [5, 2] in it.
+    """``image`` uint8 [SIDE, SIDE, 3]; ``labels`` uint8 [GRID, GRID] of ``CLASSES``; ``points`` [5, 2] in it.
 
     ``landmarks`` [68, 2] are from -1 to 1 across the picture.
     """
@@ -258,8 +257,8 @@ def render(
     facing = np.ascontiguousarray(model.triangles[(normal[model.triangles, 2] > -0.35).any(axis=1)])
     picture, _ = rasterised(pixels, grown[:, 2], facing, colour, ground)
     label = np.asarray(np.repeat(paint.classes[:, None] / 255, 3, axis=1), np.float32)
-    nothing = np.zeros((LABEL_SIDE, LABEL_SIDE, 3), np.float32)
-    labels, _ = rasterised(pixels / (side / LABEL_SIDE), grown[:, 2], facing, label, nothing, flat=True)
+    nothing = np.zeros((GRID, GRID, 3), np.float32)
+    labels, _ = rasterised(pixels / (side / GRID), grown[:, 2], facing, label, nothing, flat=True)
     small = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return Render(
         np.asarray(np.clip(small * 255 + 0.5, 0, 255), np.uint8),

@@ -18,6 +18,7 @@ from rich.progress import track
 
 from app.face.action_units import UNITS, unique
 from app.face.nets.facial_parameters import SIDE
+from training.creases import creases_of, draw_habit, shade
 from training.face_model import FaceModel
 from training.paint import Array, Paint, base_paint, draw_paint
 from training.render import (
@@ -48,7 +49,7 @@ Drawn = list[tuple[Parameters, Render]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RenderSet:
-    """``images`` uint8 [n, SIDE, SIDE, 3], ``labels`` uint8 [n, SIDE/2, SIDE/2], ``y`` float32 [n, 269], ``points``
+    """``images`` uint8 [n, SIDE, SIDE, 3], ``labels`` uint8 [n, GRID, GRID], ``y`` float32 [n, 269], ``points``
     [n, 68, 2] from -1 to 1."""
 
     images: NDArray[np.uint8]
@@ -63,15 +64,17 @@ class RenderSet:
 def draw_varied(rng: np.random.Generator, model: FaceModel) -> Drawn:
     """A chunk of renders, ``FACES_EACH`` of each identity."""
     out: Drawn = []
+    creases = creases_of(model)
     while len(out) < CHUNK:
-        identity, paint = draw_identity(rng), draw_paint(rng, model)
+        identity, paint, habit = draw_identity(rng), draw_paint(rng, model), draw_habit(rng)
         neutral = model.mean + np.tensordot(identity, model.identity, 1)
         for _ in range(FACES_EACH):
             parameters = draw_parameters(rng, model, identity)
             shake = rng.normal(0, SHAKE, (5, 2)).astype(np.float32)
             distance = float(rng.uniform(35, 150))
             ground, light = draw_ground(rng), draw_light(rng)
-            picture = render(model, parameters, paint, light, ground, distance, shake, neutral)
+            albedo = paint.albedo * shade(creases, habit, parameters.units)[:, None]
+            picture = render(model, parameters, replace(paint, albedo=albedo), light, ground, distance, shake, neutral)
             out.append((parameters, picture))
     return out
 

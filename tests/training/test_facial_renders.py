@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.face.action_units import NAMES
 from app.face.align import similarity, template
-from app.face.nets.facial_parameters import DEGREES, FIRST_UNIT, MARGIN, OUTPUTS, SIDE
+from app.face.nets.facial_parameters import DEGREES, FIRST_UNIT, GRID, MARGIN, OUTPUTS, SIDE
 from tests.training.ball import ball
 from training import render_sets
+from training.creases import CREASES, Habit, creases_of, draw_habit, shade
 from training.face_model import CLASSES, IDENTITY, FaceModel
 from training.facial_batches import PAINTED, batch_of, mirrored
 from training.paint import draw_paint
@@ -75,7 +77,7 @@ def test_a_render_lies_in_its_crop_as_an_aligned_photograph_does(model: FaceMode
         again = similarity(drawn.points, template(SIDE, MARGIN))
         np.testing.assert_allclose(again, [[1, 0, 0], [0, 1, 0]], atol=0.01)
         assert drawn.image.shape == (SIDE, SIDE, 3)
-        assert drawn.labels[SIDE // 4, SIDE // 4] not in (CLASSES.index("background"), IGNORED)
+        assert drawn.labels[GRID // 2, GRID // 2] not in (CLASSES.index("background"), IGNORED)
 
 
 def test_a_triangle_covers_its_pixels_with_its_colour_and_near_hides_far() -> None:
@@ -149,13 +151,13 @@ def test_a_landmarker_that_means_other_places_is_found_out(model: FaceModel) -> 
 
 
 def test_a_photograph_is_read_with_what_the_points_tell(model: FaceModel) -> None:
-    crop = np.zeros((128, 128, 3), np.uint8)
+    crop = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     (mesh,) = meshes_of(model, NOWHERE, 1)
     fitted = fit(model, mesh, NOWHERE)
     assert ((fitted.told > 0) & (fitted.told < 1)).all()
     half = replace(fitted, told=np.array([0.0] * 12 + [1.0] * 11, np.float32))
     image, labels, y, points = read(crop, mesh, half, NOWHERE)
-    assert image.shape == (SIDE, SIDE, 3)
+    np.testing.assert_array_equal(image, crop)
     assert (labels == IGNORED).all()
     np.testing.assert_array_equal(np.isnan(y[FIRST_UNIT:]), [True] * 12 + [False] * 11)
     np.testing.assert_allclose((points + 1) * 64, mesh[MESH_POINTS, :2], atol=1e-4)
@@ -164,10 +166,10 @@ def test_a_photograph_is_read_with_what_the_points_tell(model: FaceModel) -> Non
 def test_points_stay_on_what_they_mark_when_a_picture_is_shaken() -> None:
     """A white dot on black goes where its point goes."""
     images, points = np.zeros((4, SIDE, SIDE, 3), np.uint8), np.zeros((4, 68, 2), np.float32)
-    for at, (x, y) in enumerate([(20, 30), (40, 24), (32, 45), (25, 40)]):
-        images[at, y - 1 : y + 2, x - 1 : x + 2] = 255
+    for at, (x, y) in enumerate([(40, 60), (80, 48), (64, 90), (50, 80)]):
+        images[at, y - 2 : y + 3, x - 2 : x + 3] = 255
         points[at] = (np.array([x, y]) + 0.5) * 2 / SIDE - 1
-    labels = np.zeros((4, SIDE // 2, SIDE // 2), np.uint8)
+    labels = np.zeros((4, GRID, GRID), np.uint8)
     dots = RenderSet(images, labels, np.zeros((4, OUTPUTS), np.float32), points)
     off = []
     for seed in range(12):
@@ -177,6 +179,26 @@ def test_points_stay_on_what_they_mark_when_a_picture_is_shaken() -> None:
             at = np.array(np.unravel_index(seen.argmax(), seen.shape))[::-1]
             off.append(np.abs((at + 0.5) * 2 / SIDE - 1 - place).max() * SIDE / 2)
     assert np.median(off) < 1.5
+
+
+def test_skin_creases_where_its_unit_moves_it_and_nowhere_else(model: FaceModel) -> None:
+    creases = creases_of(model)
+    habit = Habit(np.full(len(CREASES), 0.5, np.float32), np.zeros(len(CREASES), np.float32))
+    rest, furrowed = np.zeros(23, np.float32), np.zeros(23, np.float32)
+    furrowed[NAMES.index("AU4")] = 1
+    assert (shade(creases, habit, rest) == 1).all()
+    dark = 1 - shade(creases, habit, furrowed)
+    deepest = model.mean[dark.argmax()]
+    assert dark.max() > 0.2
+    assert np.abs(deepest[:2] - model.mean[model.landmarks[[21, 22]], :2].mean(axis=0)).max() < 2
+    middle = model.mean[model.landmarks[27], 0]
+    assert min(dark[model.mean[:, 0] > middle].max(), dark[model.mean[:, 0] < middle].max()) > 0.1
+
+
+def test_some_skins_crease_at_rest_but_no_photograph_does_so_twice() -> None:
+    habits = [draw_habit(np.random.default_rng(seed)) for seed in range(40)]
+    assert any(habit.at_rest.any() for habit in habits)
+    assert not any(draw_habit(np.random.default_rng(seed), at_rest=False).at_rest.any() for seed in range(40))
 
 
 def test_the_median_face_rests() -> None:
@@ -201,7 +223,7 @@ def test_points_lie_where_the_face_is_drawn(model: FaceModel, tmp_path: Path, mo
 
 def test_a_redrawn_photograph_keeps_its_ground_and_says_where_nobody_knows(model: FaceModel) -> None:
     rng = np.random.default_rng(0)
-    crop = np.full((128, 128, 3), (10, 200, 30), np.uint8)
+    crop = np.full((SIDE, SIDE, 3), (10, 200, 30), np.uint8)
     nothing = Parameters(*(np.zeros(n, np.float32) for n in (IDENTITY, 23, len(model.other_names))), 0, 0, 0)
     fitted = Fit(
         nothing.identity,
@@ -213,7 +235,7 @@ def test_a_redrawn_photograph_keeps_its_ground_and_says_where_nobody_knows(model
         0.0,
         np.ones(23, np.float32),
     )
-    image, labels, y, points = redraw(rng, model, crop, fitted, draw_paint(rng, model))
+    image, labels, y, points = redraw(rng, model, crop, fitted, draw_paint(rng, model), creases_of(model))
     assert points.shape == (68, 2)
     assert (labels == IGNORED).any()
     assert (labels == CLASSES.index("face")).any()
