@@ -2,7 +2,8 @@
 
 python -m training.golden tests/face/golden.json
 
-and of the conversions of children that sit on them, beside it in ``golden_grown.json``.
+of the conversions of children that sit on them, beside it in ``golden_grown.json``, and of the estimator of action
+units in ``golden_units.json``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from app.face.extract import load_extractor
 from app.face.nets.conversion import AdultConversion
-from app.face.runtime import Runtime
+from app.face.nets.facial_parameters import SIDE
+from app.face.runtime import Runtime, run_with
 from app.face.weights import SHIPPED, ModelCard, load_part, read_card
 
 
@@ -61,8 +63,15 @@ def golden_grown(card: ModelCard, extractor: ModelCard, runtime: Runtime) -> lis
     return [round(float(v), 5) for v in vector]
 
 
+def golden_units(runtime: Runtime) -> list[float]:
+    """What the shipped estimator of action units reads from :func:`chart`, rounded to five places."""
+    network = run_with(runtime, load_part(read_card(SHIPPED / "action-units"), "estimator"), (1, SIDE, SIDE, 3))
+    return [round(float(v), 5) for v in network(chart(SIDE)[None])[0]]
+
+
 if __name__ == "__main__":
     vectors = {card.model_id: golden(card, "torch") for card in shipped_extractors()}
     grown = {card.model_id: golden_grown(card, on, "torch") for card, on in shipped_conversions()}
-    for path, found in ((Path(sys.argv[1]), vectors), (Path(sys.argv[1]).with_stem("golden_grown"), grown)):
-        path.write_text(json.dumps(found, indent=0) + "\n", encoding="utf-8")
+    path = Path(sys.argv[1])
+    for suffix, found in {"": vectors, "_grown": grown, "_units": golden_units("torch")}.items():
+        path.with_stem(path.stem + suffix).write_text(json.dumps(found, indent=0) + "\n", encoding="utf-8")
