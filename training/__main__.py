@@ -2,9 +2,9 @@
 
     python -m training --data DIR --labels DIR --teachers DIR --work DIR [--name fast]
 
-``DIR/<set>`` holds pictures, ``labels/<set>.tsv.xz`` their landmarks, ``teachers/`` ``edgeface_xs.onnx`` and
-``se_mobilefacenet.onnx``. Every step leaves alone what is finished and goes on where it was interrupted: crops, who
-must be kept out, the teachers' embeddings, E, then G, thresholds and card. Hours on two cores, minutes on a GPU.
+``DIR/<set>`` holds pictures, ``labels/<set>.tsv.xz`` their landmarks, ``teachers/`` ``edgeface_xs.onnx``. Every step
+leaves alone what is finished and goes on where it was interrupted: crops, what the teacher says of them and who must
+be kept out, E, then G, thresholds and card. Hours on two cores, minutes on a GPU.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from training import export, recognition, targets
+from training import export, recognition
 from training.data import leaks, prepare
 from training.data.leaks import TEST_SETS, TRAINING_SETS
 
@@ -36,9 +36,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     everyone = list(dict.fromkeys([*TRAINING_SETS, *TEST_SETS]))
     prepare.main([*everyone, "--data", args.data, "--labels", args.labels, "--out", crops])
     leaks.main(["--data", args.data, "--crops", crops, "--extractor", edgeface, "--cache", cache, "--out", left_out])
-    teachers = [f"edgeface_xs={edgeface}", f"se_mobilefacenet={args.teachers / 'se_mobilefacenet.onnx'}:128"]
-    named = [word for teacher in teachers for word in ("--teacher", teacher)]
-    targets.main(["--crops", crops, "--out", cache, *named, "--sets", *TRAINING_SETS])
     shared = ["--crops", crops, "--leave-out", left_out, "--targets", cache]
     config = str(CARDS / f"{args.name}.config.json")
     masks = ["--templates", args.templates] if args.templates else []
