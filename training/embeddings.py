@@ -15,6 +15,7 @@ from rich.progress import track
 
 from app.face.align import CROP_SIZE
 from app.face.extract import onnx_card
+from app.face.runtime import import_openvino
 
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """Crops uint8 [n, 112, 112, 3] RGB to unit rows float32 [n, width]."""
@@ -102,9 +103,7 @@ def _onnxruntime(path: Path) -> tuple[Infer, bool]:
 
 
 def _openvino(path: Path) -> tuple[Infer, bool]:
-    import openvino
-
-    core = openvino.Core()
+    core = import_openvino().Core()
     settings = {
         "INFERENCE_NUM_THREADS": 1,
         "PERFORMANCE_HINT": "LATENCY",

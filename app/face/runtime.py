@@ -6,6 +6,7 @@ callers at once, each on one thread; torch runs on the calling thread with ``tor
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -55,12 +56,24 @@ class FromPixels(nn.Module):
         return self.network(planes if self.plain else (planes - self.mean) / self.std)
 
 
+def import_openvino() -> Any:
+    """The package, silent. Raises ``ImportError`` where it is not installed.
+
+    By itself it tells an analytics server of every import, conversion and failure as long as nobody has refused, which
+    a service that looks at faces must not. Where its telemetry cannot be imported it takes a stub of its own.
+    """
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # what stops an import, says Python's reference
+    import openvino
+
+    return openvino
+
+
 def halves(runtime: Runtime, device: str = "cpu") -> bool:
     """Whether a ``rough`` network computes in bfloat16 here: this processor does so by itself."""
     if runtime == "torch" or device != "cpu":
         return False
     try:
-        import openvino
+        openvino = import_openvino()
     except ImportError:
         return False
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -84,7 +97,7 @@ def run_with(
     if runtime == "torch":
         return TorchNetwork(module, device)
     try:
-        import openvino
+        openvino = import_openvino()
     except ImportError as missing:
         raise WeightsError("openvino is not installed; install it or choose the runtime torch") from missing
     example = torch.zeros([64 if side < 0 else side for side in shape], dtype=dtype)
@@ -101,7 +114,7 @@ def run_onnx(path: Path, shape: Shape, mean: tuple[float, ...], std: tuple[float
     Run by OpenVINO. Raises ``WeightsError`` when it is not installed or cannot read the file.
     """
     try:
-        import openvino
+        openvino = import_openvino()
         from openvino.preprocess import ColorFormat, PrePostProcessor
     except ImportError as missing:
         raise WeightsError("an ONNX extractor needs openvino: it is not installed") from missing
