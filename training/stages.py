@@ -160,7 +160,8 @@ def train_joint(
             goal = torch.from_numpy(unit(all_said @ projection) if consistent else target[batch.index]).to(device)
             distilled, cosine = distillation(embedding, goal, whole, config.relation_weight)
             who = identity_loss(branch, embedding, people)
-            pose = F.cross_entropy(branch.pose(embedding[clear]), bins[clear]) if bool(clear.any()) else who * 0
+            turned = branch.pose(embedding[clear])
+            pose = F.cross_entropy(turned, bins[clear]) if len(turned) else embedding.new_zeros(())
             loss = distilled + config.hint_weight * hint + config.identity_weight * who + config.pose_weight * pose
             loss.backward()
             average_gradients(branch.parameters())

@@ -62,7 +62,8 @@ def import_openvino() -> Any:
     By itself it tells an analytics server of every import, conversion and failure as long as nobody has refused, which
     a service that looks at faces must not. Where its telemetry cannot be imported it takes a stub of its own.
     """
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # what stops an import, says Python's reference
+    modules: dict[str, Any] = sys.modules
+    modules["openvino_telemetry"] = None  # an import of it now fails, as Python's reference says
     import openvino
 
     return openvino

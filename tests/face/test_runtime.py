@@ -30,7 +30,7 @@ def test_a_network_ties_nobody_to_a_core() -> None:
     thread = threading.Thread(target=infer)
     thread.start()
     seen = set()
-    while len(ran) < 30:
+    while thread.is_alive() and len(ran) < 30:
         seen |= {frozenset(os.sched_getaffinity(thread.native_id or 0))}
     enough.set()
     thread.join()
