@@ -23,6 +23,8 @@ FINE: Final = 14
 
 SAID: Final = 2
 """Logits: that something is covered, that a face mask is worn."""
+SAYS_WORN: Final = 1
+"""Which of them says the latter."""
 
 
 class Overlaps(nn.Module):

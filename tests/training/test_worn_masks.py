@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from app.face.engine import Engine
-from training.calibrate_masks import Faces, chosen, faces_of, held_back, kept, told, worn_from
+from training.mask_photographs import chosen, faces_of, held_back, kept
+from training.worn_masks import Faces, taught, told, worn_from
 
 
 def test_a_hash_halves_the_people_the_same_way_every_time() -> None:
@@ -58,3 +59,13 @@ def test_faces_are_found_once(tmp_path: Path) -> None:
     path = tmp_path / "found" / "faces.npy"
     assert (kept(path, lambda: iter(crops)) == crops).all()
     assert (kept(path, lambda: iter(crops[:0])) == crops).all()
+
+
+def test_the_reader_tells_what_it_was_taught_to_tell_whatever_the_scale() -> None:
+    rng = np.random.default_rng(0)
+    scale = np.array([1, 100, 0.01, 0], np.float32)
+    masked, bare = (rng.normal(side, 1, (400, 4)).astype(np.float32) * scale + 3 for side in ((2, 0, 0, 0), 0))
+    weight, bias = taught(Faces(masked, bare))
+    right = (masked @ weight + bias > 0).mean() + (bare @ weight + bias < 0).mean()
+    assert right > 1.6
+    assert abs(weight[0]) > 3 * abs(weight[1:3] * scale[1:3]).max()
