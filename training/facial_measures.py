@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from app.face.action_units import NAMES, UNITS, named, unique
+from app.face.action_units import NAMES, named, unique
 from app.face.align import align
 from app.face.faces import Detection
 from app.face.nets.facial_parameters import DEGREES, FIRST_UNIT, IDENTITY, MARGIN, SIDE
 from app.face.refine import LandmarkRefiner
+from training.photographs import units_of
 
 Values = NDArray[np.floating]
 Estimate = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -31,9 +32,6 @@ POSED: Final[Mapping[str, tuple[str, ...]]] = {
     "disgust": ("AU9", "AU10"),
 }
 """The folders of CK+48 and the units that FACS sees in them; these are an actor's instructions, not what is served."""
-
-STILL: Final = 0.02
-"""Spread below which the landmarker's blendshape does not move, so that nothing can agree with it."""
 
 TIGHT: Final = (0.1, 0.08, 0.9, 1.0)
 """A face's box in a picture that was cut to it, in parts of its side."""
@@ -109,20 +107,19 @@ def served_pose(refiner: LandmarkRefiner, crops: NDArray[np.uint8]) -> NDArray[n
 
 
 def of_blendshapes(found: Values, shapes: Values, names: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """Pearson by unit with the mean of the landmarker's blendshapes of that unit: ``moving`` and ``still`` ones.
-
-    ``still`` are those whose blendshape hardly varies for the landmarker (spread below ``STILL``).
-    """
-    units = unique(found[:, FIRST_UNIT:])
+    """Pearson by unit with the mean of the landmarker's blendshapes of that unit: ``moving`` ones; ``still`` ones,
+    of which it says nothing, have 0."""
+    units, theirs = unique(found[:, FIRST_UNIT:]), units_of(shapes, names)
     answer: dict[str, dict[str, float]] = {"moving": {}, "still": {}}
-    for at, unit in enumerate(UNITS):
-        theirs = shapes[:, [names.index(shape) for shape in unit.blendshapes]].mean(axis=1)
-        answer["still" if np.std(theirs) < STILL else "moving"][unit.name] = pearson(units[:, at], theirs)
+    for at, name in enumerate(NAMES):
+        silent = bool(np.isnan(theirs[:, at]).all())
+        answer["still" if silent else "moving"][name] = 0.0 if silent else pearson(units[:, at], theirs[:, at])
     return answer
 
 
 def expressions(folder: Path, refiner: LandmarkRefiner, estimate: Estimate) -> dict[str, float]:
-    """Area under the curve of each of ``POSED``: its units' mean against all other folders of CK+48.
+    """Area under the curve of each of ``POSED``: its units' mean against all other folders of CK+48, and each of
+    several units alone, as "AU9 in disgust".
 
     ``folder/<expression>/*.png`` are 48 pixels a side, cut to the face; the landmark refiner finds their points.
     """
@@ -136,8 +133,10 @@ def expressions(folder: Path, refiner: LandmarkRefiner, estimate: Estimate) -> d
     said = [named(row) for row in unique(estimate(np.stack(crops))[:, FIRST_UNIT:])]
     answer = {}
     for expression, units in POSED.items():
-        scores = [float(np.mean([one[unit] for unit in units])) for one in said]
-        answer[expression] = float(roc_auc_score([label == expression for label in labels], scores))
+        posed = [label == expression for label in labels]
+        alone = {f"{unit} in {expression}": (unit,) for unit in units} if len(units) > 1 else {}
+        for name, some in ({expression: units} | alone).items():
+            answer[name] = float(roc_auc_score(posed, [float(np.mean([one[unit] for unit in some])) for one in said]))
     return answer
 
 

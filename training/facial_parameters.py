@@ -3,7 +3,6 @@
     python -m training.facial_parameters draw FACE_MODEL.npz WORK
     python -m training.facial_parameters redraw FACE_MODEL.npz WORK --crops CROPS --meshes MESHES [--left-out LISTS]
     python -m training.facial_parameters warm FACE_MODEL.npz WORK
-    python -m training.facial_parameters finish FACE_MODEL.npz WORK
     python -m training.facial_parameters imitate WORK
     python -m training.facial_parameters adapt FACE_MODEL.npz WORK --crops CROPS --meshes MESHES [--leave TERM]
     python -m training.facial_parameters measure WORK --crops CROPS --meshes MESHES --ckplus CKPLUS [--run RUN]
@@ -45,7 +44,7 @@ from training.facial_losses import Weights
 from training.facial_stages import Photographs, Schedule
 from training.imitator import Imitator
 from training.paint import base_paint
-from training.photographs import Meshed, meshed, redraw_set, rested
+from training.photographs import Meshed, meshed, redraw_set
 from training.recognise import recogniser
 from training.render_sets import RenderSet, draw_set, load_set
 
@@ -59,6 +58,7 @@ Model = Annotated[Path, typer.Argument(help="ICT-FaceKit light as .npz")]
 Work = Annotated[Path, typer.Argument(help="the folder of renders and runs")]
 Crops = Annotated[Path, typer.Option(help="aligned crops that training.data.prepare cut")]
 Meshes = Annotated[Path, typer.Option(help="what training.landmarker wrote")]
+Picture = Annotated[Path, typer.Argument(help="a photograph", exists=True, dir_okay=False)]
 
 
 @app.callback()
@@ -102,24 +102,6 @@ def warm(
     if start:
         network.load_state_dict(load_part(read_card(start), "estimator").state_dict())
     facial_stages.warm_up(network, sets, modes, Schedule(steps, size, rate)).run(work / out)
-
-
-@app.command()
-def finish(
-    model: Model,
-    work: Work,
-    batches: Annotated[int, typer.Option(help="of 64 pictures, looked at once")] = 400,
-    steps: int = 3000,
-    size: int = 256,
-    rate: float = 1e-3,
-    out: str = "finished",
-) -> None:
-    """R's head once more, on what the rest of the warm-up's network sees in many pictures."""
-    torch.manual_seed(1)
-    sets, modes = known_faces(model, work)
-    network = trained(work / "warm")
-    faces = facial_stages.gathered(network, sets, batches)
-    facial_stages.finish(network, faces, modes, Schedule(steps, size, rate)).run(work / out)
 
 
 @app.command()
@@ -222,14 +204,14 @@ def export(
 
 
 @app.command()
-def show(model: Model, image: Path, out: Path, weights: Path = SHIPPED / "action-units") -> None:
+def show(model: Model, image: Picture, out: Path, weights: Path = SHIPPED / "action-units") -> None:
     """The face, its reconstruction I2, its expression on the base identity I3, its identity alone I4, and its units."""
     face = load_face_model(model)
     save_picture(out, facial_pictures.shown(face, *looked_at(image, weights), base_paint(face)))
 
 
 @app.command()
-def transfer(model: Model, image: Path, out: Path, weights: Path = SHIPPED / "action-units") -> None:
+def transfer(model: Model, image: Picture, out: Path, weights: Path = SHIPPED / "action-units") -> None:
     """The expression of the largest face on other 3-D faces."""
     face = load_face_model(model)
     save_picture(out, facial_pictures.transferred(face, *looked_at(image, weights), base_paint(face)))
@@ -280,7 +262,7 @@ def known_faces(model: Path, work: Path, painted_only: bool = False) -> tuple[li
     renders = work / "renders"
     sets = [load_set("varied", renders)]
     if not painted_only:
-        sets += [load_set("redrawn", renders), rested(load_set("photographs", renders))]
+        sets += [load_set("redrawn", renders), load_set("photographs", renders)]
     return sets, modes_of(load_face_model(model))
 
 

@@ -16,6 +16,8 @@ EXPRESSIONS: Final[Mapping[str, str]] = {
     "anger": "AU4 in anger",
     "disgust": "AU9, 10 in disgust",
 }
+PARTED: Final = ("AU9", "AU10")
+"""Units of disgust that say so different things that their mean says little."""
 
 
 def table_of_bars(measures: Measures) -> str:
@@ -62,6 +64,7 @@ def table_of_bars(measures: Measures) -> str:
             (f"CK+48, {words}, AUC", ">= 0.85", f"{ckplus[name]:.3f}", ckplus[name] >= 0.85)
             for name, words in EXPRESSIONS.items()
         ),
+        ("AU9 alone, AU10 alone in disgust", "", ", ".join(f"{ckplus[f'{u} in disgust']:.3f}" for u in PARTED), None),
         (
             f"Pearson with the landmarker's blendshapes, {len(agreement['moving'])} units that move",
             ">= 0.6",

@@ -22,7 +22,6 @@ from training.imitator import Imitator, imitation
 from training.landmarks import share_of_rate
 from training.optimizers import MatrixOptimizer
 from training.precision import halved
-from training.redrawn import IGNORED
 from training.render_sets import RenderSet
 
 Losses = dict[str, Tensor]
@@ -91,43 +90,6 @@ def _supervised(
     batch = batch_of(sets, schedule.size, (schedule.seed, step))
     whole, maps, logits = network.parsing.parse((batch["images"] - 127.5) / 64)
     return facial_losses.supervised(network.regressor(whole, maps), whole, logits, batch, modes)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Gathered:
-    """What R's head looks at, ``seen`` [n, c], in pictures of which ``y``, ``known``, ``weight`` [n, 1] are known."""
-
-    seen: Tensor
-    y: Tensor
-    known: Tensor
-    weight: Tensor
-
-
-def gathered(network: FacialParameters, sets: Sequence[RenderSet], count: int, seed: int = 5) -> Gathered:
-    """``count`` batches of 64 through all but R's head, once."""
-    network.eval()
-    parts: list[tuple[Tensor, ...]] = []
-    for step in track(range(count), description="gathered"):
-        batch = batch_of(sets, 64, (seed, step))
-        with torch.inference_mode(), halved():
-            whole, maps, _ = network.parsing.parse((batch["images"] - 127.5) / 64)
-            seen = network.regressor.gathered(whole, maps).float()
-        faint = (batch["labels"] == IGNORED).flatten(1).all(dim=1, keepdim=True)
-        parts.append((seen, batch["y"], batch["known"], torch.where(faint, facial_losses.FAINT, 1.0)))
-    return Gathered(*(torch.cat(column).clone() for column in zip(*parts, strict=True)))
-
-
-def finish(network: FacialParameters, faces: Gathered, modes: Tensor, schedule: Schedule) -> Stage:
-    """R's head alone on what was ``gathered``: a hundred of its steps cost as much as one of the whole network."""
-    network.eval().requires_grad_(False)
-    network.regressor.head.requires_grad_(True)
-
-    def losses(step: int) -> Losses:
-        rows = torch.from_numpy(np.random.default_rng((schedule.seed, step)).integers(0, len(faces.y), schedule.size))
-        y = network.regressor.answered(faces.seen[rows])
-        return facial_losses.answered(y, faces.y[rows], faces.known[rows], faces.weight[rows], modes)
-
-    return Stage(network, network.regressor.head, losses, schedule)
 
 
 def imitate(network: Imitator, parsing: Parsing, base: RenderSet, schedule: Schedule) -> Stage:

@@ -4,7 +4,7 @@
 
 The package ``mediapipe`` brings an OpenCV of its own that collides with ours: run this file, which imports nothing of
 ours, from an environment that has mediapipe and numpy alone. The landmarks fit the morphable face to photographs
-(``training.redrawn``); the blendshapes teach nothing and only measure.
+(``training.redrawn``); the blendshapes teach, of the people who train, and measure, on those held out.
 """
 
 from __future__ import annotations

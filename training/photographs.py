@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from app.face.nets.facial_parameters import FIRST_UNIT
+from app.face.action_units import UNITS
 from training.creases import creases_of
 from training.data.store import identity
 from training.face_model import FaceModel
 from training.paint import draw_paint
-from training.redrawn import fit, of_landmarks, offset_of, read, redraw
+from training.redrawn import fit, of_landmarks, offset_of, read, redraw, rest_of, taught
 from training.render_sets import CHUNK, RenderSet, save_set
 
 WORST_FIT: Final = 1.3
@@ -30,7 +30,9 @@ EYEBALLS: Final = 16
 """Paints that eyes and mouths of redrawn photographs are taken from."""
 FRONTAL: Final = 25.0
 LANDMARKED: Final = 400
-"""Faces turned less than ``FRONTAL`` that say where the landmarker means its points."""
+"""Faces turned less than ``FRONTAL`` that say where the landmarker means its points, and what a fit makes of rest."""
+STILL: Final = 0.02
+"""Spread below which the landmarker's blendshape does not move, so that it says nothing of its unit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,20 +82,23 @@ def meshed(name: str, crops: Path, meshes: Path, testing: bool, left_out: Collec
     )
 
 
-def rested(pictures: RenderSet) -> RenderSet:
-    """Units of fits with each one's median taken off: the median face rests, whatever the fit makes of its nose."""
-    y = pictures.y.copy()
-    units = y[:, FIRST_UNIT:]
-    told = np.isfinite(units).any(axis=0)
-    units[:, told] = np.clip(units[:, told] - np.nanmedian(units[:, told], axis=0), 0, 1)
-    return replace(pictures, y=y)
+def units_of(shapes: NDArray[np.floating], names: tuple[str, ...]) -> NDArray[np.float32]:
+    """Units [n, 23] by the landmarker's blendshapes ``shapes`` [n, 52]: the mean of each unit's own, 0-1.
+
+    NaN for units whose blendshapes are ``STILL`` over the n faces.
+    """
+    said = [shapes[:, [names.index(shape) for shape in unit.blendshapes]].mean(axis=1) for unit in UNITS]
+    return np.asarray([np.full(len(one), np.nan) if np.std(one) < STILL else one for one in said], np.float32).T
 
 
 def redraw_set(sets: list[Meshed], share: float, model: FaceModel, folder: Path) -> None:
-    """Every photograph whose fit is good with what the fit says, into ``folder/photographs-NNNN.npz``, and redrawn
-    pictures of a ``share`` of them into ``folder/redrawn-NNNN.npz``; resumable."""
+    """Every photograph whose fit is good with what it is ``taught`` as, into ``folder/photographs-NNNN.npz``, and
+    redrawn pictures of a ``share`` of them into ``folder/redrawn-NNNN.npz``; resumable."""
     folder.mkdir(parents=True, exist_ok=True)
-    offset, small_model = offset_of(model, _frontal(sets)), of_landmarks(model)
+    small_model, frontal = of_landmarks(model), _frontal(sets)
+    offset = offset_of(model, frontal)
+    rest = rest_of(model, frontal, offset)
+    said = _said(sets)
     creases, rng = creases_of(model), np.random.default_rng(4)
     paints = [draw_paint(rng, model) for _ in range(EYEBALLS)]
     jobs = [(part, at) for part in sets for at in range(len(part.rows)) if abs(part.yaw[at]) < READ]
@@ -104,25 +109,28 @@ def redraw_set(sets: list[Meshed], share: float, model: FaceModel, folder: Path)
             continue
         seeded = np.random.default_rng((4, chunk))
         drawn, kept = [], []
-        for crop, mesh in _taken(jobs[chunk * CHUNK : (chunk + 1) * CHUNK]):
+        for part, at in jobs[chunk * CHUNK : (chunk + 1) * CHUNK]:
+            crop, mesh = np.ascontiguousarray(part.crops[part.rows[at]]), part.points[at]
             fitted = fit(small_model, mesh, offset)
             if fitted.error > WORST_FIT:
                 continue
-            kept.append(read(crop, mesh, fitted, offset))
+            kept.append(read(crop, mesh, fitted, offset, taught(fitted, rest, said[part.name][at])))
             if seeded.random() < share and abs(fitted.angles[0]) < WIDEST:
                 paint = paints[seeded.integers(len(paints))]
                 drawn.append(redraw(seeded, model, crop, fitted, paint, creases))
         for kind, faces in (("redrawn", drawn), ("photographs", kept)):
             if faces:
-                parts = (np.stack(part) for part in zip(*faces, strict=True))
-                save_set(folder / f"{kind}-{chunk:04d}.npz", RenderSet(*parts))
+                arrays = (np.stack(array) for array in zip(*faces, strict=True))
+                save_set(folder / f"{kind}-{chunk:04d}.npz", RenderSet(*arrays))
+
+
+def _said(sets: list[Meshed]) -> dict[str, NDArray[np.float32]]:
+    """Of each set by name, the landmarker's units; what is still is so over all sets."""
+    units = units_of(np.concatenate([part.shapes for part in sets]), sets[0].shape_names)
+    ends = np.cumsum([len(part.rows) for part in sets])
+    return {part.name: units[end - len(part.rows) : end] for part, end in zip(sets, ends, strict=True)}
 
 
 def _frontal(sets: list[Meshed]) -> list[NDArray[np.float32]]:
     each = LANDMARKED // len(sets)
     return [mesh for part in sets for mesh in part.points[np.abs(part.yaw) < FRONTAL][:each]]
-
-
-def _taken(jobs: list[tuple[Meshed, int]]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
-    for part, at in jobs:
-        yield np.ascontiguousarray(part.crops[part.rows[at]]), part.points[at]

@@ -2,7 +2,8 @@
 
 Painted renders (``training.render``) have exact parameters and a skin that nobody has. Here the skin, the light, the
 hair and the background are a photograph's, and only the movement is drawn, so its units are exact too. The fit needs
-dense landmarks (``training.landmarker``); no label of expression enters.
+dense landmarks (``training.landmarker``). What a photograph itself shows is taught as the mean of two who err in
+different ways: the fit, which knows geometry alone, and the landmarker's blendshapes (``taught``).
 
 A landmarker and a face model mean other places by the same name. ``offset_of`` finds by how much: without it brows
 stand too high for any fit to lower them, and the fit misses twice as far.
@@ -167,15 +168,31 @@ def spread_of(shapes: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(np.clip(REST * np.sqrt(np.median(moved) / np.maximum(moved, 1e-6)), *RESTS))
 
 
-def read(
-    crop: NDArray[np.uint8], mesh: NDArray[np.floating], fitted: Fit, offset: Array
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Array, Array]:
-    """The photograph itself with what the fit says of it: image, labels (nobody's), y, points as ``RenderSet``.
+def rest_of(model: FaceModel, meshes: Sequence[NDArray[np.floating]], offset: Array) -> Array:
+    """Units [23] of the median face of ``meshes``, which rests, whatever a fit makes of its nose."""
+    small = of_landmarks(model)
+    return np.asarray(np.median([fit(small, mesh, offset).units for mesh in meshes], axis=0), np.float32)
 
-    A unit of which the points do not tell ``SURE`` is NaN.
+
+def taught(fitted: Fit, rest: Array, said: Array) -> Array:
+    """Units [23] of a photograph: the mean of what its fit and the landmarker say.
+
+    The fit says how far units are from ``rest`` [23], and nothing of one of which the points do not tell ``SURE``;
+    ``said`` [23] is the landmarker's, NaN of what it does not see. Where one is silent the other counts alone; NaN
+    where both are.
     """
+    own = np.where(fitted.told < SURE, np.nan, np.clip(fitted.units - rest, 0, 1))
+    both = np.where(np.isnan(said), own, (own + said) / 2)
+    return np.asarray(np.where(np.isnan(own), said, both), np.float32)
+
+
+def read(
+    crop: NDArray[np.uint8], mesh: NDArray[np.floating], fitted: Fit, offset: Array, units: Array
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Array, Array]:
+    """The photograph itself, with the fit's identity and angles and ``units`` [23] as ``taught`` has them: image,
+    labels (nobody's), y, points as ``RenderSet``."""
     y = fitted.vector()
-    y[-len(UNITS) :][fitted.told < SURE] = np.nan
+    y[-len(UNITS) :] = units
     points = mesh[MESH_POINTS, :2] - fitted.scale * (offset @ fitted.rotation.T)[:, :2] * (1, -1)
     labels = np.full((GRID, GRID), IGNORED, np.uint8)
     return crop, labels, y, spanned(points, crop.shape[0])

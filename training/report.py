@@ -55,9 +55,9 @@ def write(results: Results, picture: Picture | None, out: Path) -> Path:
         "<h2>One to many</h2>",
         *(_many(name, view) for name, view in results.views.items()),
         *(_calibration(name, view) for name, view in results.views.items()),
-        "<h2>Groups</h2>",
-        *(_groups(name, view) for name, view in results.views.items()),
     ]
+    groups = [text for name, view in results.views.items() if (text := _groups(name, view))]
+    parts += ["<h2>Groups</h2>", *groups] if groups else []
     if picture is not None and "E" in results.views:
         served = results.views.get("G", results.views["E"])
         parts += ["<h2>Failures</h2>", *(_failures(v, picture) for v in served.verified.values())]

@@ -86,5 +86,6 @@ def test_folders_of_expressions_become_areas(tmp_path: Path) -> None:
         return y
 
     areas = expressions(tmp_path, shipped_refiner("torch", 1, "cpu"), estimate)
-    assert set(areas) == set(POSED)
+    assert set(POSED) < set(areas)
+    assert {"AU9 in disgust", "AU10 in disgust"} < set(areas)
     assert areas["anger"] == 0.5

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.face.action_units import NAMES
+from app.face.action_units import NAMES, UNITS
 from app.face.align import similarity, template
 from app.face.nets.facial_parameters import DEGREES, FIRST_UNIT, GRID, MARGIN, OUTPUTS, SIDE
 from tests.training.ball import ball
@@ -19,8 +19,21 @@ from training.creases import CREASES, Habit, creases_of, draw_habit, shade
 from training.face_model import CLASSES, IDENTITY, FaceModel
 from training.facial_batches import PAINTED, batch_of, mirrored
 from training.paint import draw_paint
-from training.photographs import rested
-from training.redrawn import CONTOUR, IGNORED, MESH_POINTS, REST, Fit, fit, offset_of, read, redraw, spread_of
+from training.photographs import units_of
+from training.redrawn import (
+    CONTOUR,
+    IGNORED,
+    MESH_POINTS,
+    REST,
+    Fit,
+    fit,
+    offset_of,
+    read,
+    redraw,
+    rest_of,
+    spread_of,
+    taught,
+)
 from training.render import (
     OVERSAMPLING,
     Parameters,
@@ -150,17 +163,40 @@ def test_a_landmarker_that_means_other_places_is_found_out(model: FaceModel) -> 
     assert after < 0.6 * before
 
 
-def test_a_photograph_is_read_with_what_the_points_tell(model: FaceModel) -> None:
+def test_a_photograph_is_read_with_what_it_is_taught_as(model: FaceModel) -> None:
     crop = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     (mesh,) = meshes_of(model, NOWHERE, 1)
     fitted = fit(model, mesh, NOWHERE)
     assert ((fitted.told > 0) & (fitted.told < 1)).all()
-    half = replace(fitted, told=np.array([0.0] * 12 + [1.0] * 11, np.float32))
-    image, labels, y, points = read(crop, mesh, half, NOWHERE)
+    units = np.linspace(0, 1, 23, dtype=np.float32)
+    image, labels, y, points = read(crop, mesh, fitted, NOWHERE, units)
     np.testing.assert_array_equal(image, crop)
     assert (labels == IGNORED).all()
-    np.testing.assert_array_equal(np.isnan(y[FIRST_UNIT:]), [True] * 12 + [False] * 11)
+    np.testing.assert_array_equal(y, np.concatenate([fitted.vector()[:FIRST_UNIT], units]))
     np.testing.assert_allclose((points + 1) * 64, mesh[MESH_POINTS, :2], atol=1e-4)
+
+
+def test_a_photograph_is_taught_what_fit_and_landmarker_say_and_either_alone_where_the_other_is_silent(
+    model: FaceModel,
+) -> None:
+    (mesh,) = meshes_of(model, NOWHERE, 1)
+    units, told = np.zeros(23, np.float32), np.ones(23, np.float32)
+    units[:4], told[[2, 3]] = (0.5, 0.1, 0.9, 0.9), 0
+    rest, said = np.full(23, 0.2, np.float32), np.full(23, np.nan, np.float32)
+    said[[0, 2]] = 0.7
+    found = taught(replace(fit(model, mesh, NOWHERE), units=units, told=told), rest, said)
+    np.testing.assert_allclose(found[:4], (0.5, 0.0, 0.7, np.nan), atol=1e-6)
+
+
+def test_the_landmarker_says_nothing_of_what_never_moves_for_it() -> None:
+    names = tuple(shape for unit in UNITS for shape in unit.blendshapes)
+    shapes = np.zeros((4, len(names)), np.float32)
+    shapes[:, names.index("mouthSmileLeft")] = (0, 0.2, 0.6, 1)
+    shapes[:, names.index("browDownRight")] = (0, 0.2, 0.6, 1)
+    said = units_of(shapes, names)
+    np.testing.assert_allclose(said[:, NAMES.index("AU12L")], (0, 0.2, 0.6, 1))
+    np.testing.assert_allclose(said[:, NAMES.index("AU4")], (0, 0.1, 0.3, 0.5))
+    assert np.isnan(said).all(axis=0).sum() == 21
 
 
 def test_points_stay_on_what_they_mark_when_a_picture_is_shaken() -> None:
@@ -201,13 +237,10 @@ def test_some_skins_crease_at_rest_but_no_photograph_does_so_twice() -> None:
     assert not any(draw_habit(np.random.default_rng(seed), at_rest=False).at_rest.any() for seed in range(40))
 
 
-def test_the_median_face_rests() -> None:
-    y = np.zeros((3, OUTPUTS), np.float32)
-    y[:, FIRST_UNIT], y[:, FIRST_UNIT + 1] = (0.1, 0.3, 0.6), np.nan
-    empty = np.zeros((3, 1), np.uint8)
-    units = rested(RenderSet(empty, empty, y, y)).y[:, FIRST_UNIT:]
-    np.testing.assert_allclose(units[:, 0], (0, 0, 0.3), atol=1e-6)
-    assert np.isnan(units[:, 1]).all()
+def test_the_median_face_rests(model: FaceModel) -> None:
+    meshes = meshes_of(model, NOWHERE, 5)
+    rest = rest_of(model, meshes, NOWHERE)
+    np.testing.assert_array_equal(rest, np.median([fit(model, mesh, NOWHERE).units for mesh in meshes], axis=0))
 
 
 def test_points_lie_where_the_face_is_drawn(model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

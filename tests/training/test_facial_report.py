@@ -27,12 +27,16 @@ def test_the_page_has_the_tables_of_the_card(measures: dict[str, object]) -> Non
 
 
 def test_a_bar_is_met_where_it_is_reached(measures: dict[str, object]) -> None:
-    better = {**measures, "ckplus": dict.fromkeys(("happy", "surprise", "anger", "disgust"), 0.85)}
-    worse = {**measures, "ckplus": dict.fromkeys(("happy", "surprise", "anger", "disgust"), 0.84)}
+    better = {**measures, "ckplus": areas(0.85)}
+    worse = {**measures, "ckplus": areas(0.84)}
     rows = [row for row in table_of_bars(better).splitlines() if "CK+48" in row]
     assert all(row.endswith("0.850 | met |") for row in rows)
     assert len(rows) == 4
     assert table_of_bars(worse).count("0.840 | missed |") == 4
+
+
+def areas(every: float) -> dict[str, float]:
+    return dict.fromkeys(("happy", "surprise", "anger", "disgust", "AU9 in disgust", "AU10 in disgust"), every)
 
 
 def test_every_unit_has_a_row(measures: dict[str, object]) -> None:

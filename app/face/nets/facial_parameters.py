@@ -164,16 +164,8 @@ class Regressor(nn.Module):
         )
 
     def forward(self, whole: Tensor, maps: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        return self.answered(self.gathered(whole, maps))
-
-    def gathered(self, whole: Tensor, maps: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        """All that the head looks at, [n, c]."""
         x = self.joined(torch.cat([self.from2(maps[0]), self.from3(maps[1]), maps[2]], dim=1))
-        return torch.cat([x.flatten(1), self.level(whole)], dim=1)
-
-    def answered(self, gathered: Tensor) -> Tensor:
-        """y of what was ``gathered``."""
-        y = self.head(gathered).float()
+        y = self.head(torch.cat([x.flatten(1), self.level(whole)], dim=1)).float()
         return torch.cat([y[:, :FIRST_UNIT], y[:, FIRST_UNIT:].sigmoid()], dim=1)
 
 
