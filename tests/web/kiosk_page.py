@@ -34,6 +34,25 @@ def uploads(page: Any) -> list[str]:
     return sent
 
 
+def overhears(page: Any, place: str) -> None:
+    """Keeps every text that stands in ``place`` (a selector) from now on, however shortly, for ``said``."""
+    page.evaluate(
+        """place => {
+          const watched = document.querySelector(place);
+          window.said = [watched.textContent];
+          new MutationObserver(() => window.said.push(watched.textContent))
+            .observe(watched, { childList: true, characterData: true, subtree: true });
+        }""",
+        place,
+    )
+
+
+def said(page: Any) -> str:
+    """What ``overhears`` has kept, a line each."""
+    lines: list[str] = page.evaluate("() => window.said")
+    return "\n".join(lines)
+
+
 def looks_on(page: Any, times: int) -> None:
     """Waits until the page has looked for faces so often again."""
     page.evaluate(
