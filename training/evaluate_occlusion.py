@@ -34,9 +34,11 @@ from app.face.occlusion import load_unmasker, tap_of
 from app.face.patterns import overlap
 from app.face.weights import SHIPPED, find_card, load_part
 from training.benchmarks import Pairs, cfp_pairs, named_pairs, scores_of, verify
+from training.data.cover import Occluder, paint
 from training.data.covers import frames
 from training.data.crops import read_labels
-from training.data.occluders import TEST, Occluder, draw, paint, read_templates, with_templates
+from training.data.mask_templates import read_templates
+from training.data.occluders import TEST, draw, with_templates
 from training.occlusion_card import Answers, answers
 from training.occlusion_maps import standard, truth
 from training.protocols import wilson

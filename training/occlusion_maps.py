@@ -29,8 +29,10 @@ from app.face.nets.occlusion import FINE
 from app.face.patterns import GRID, nearest_pattern
 from app.face.runtime import FromPixels, run_with
 from app.face.weights import SHIPPED, ModelCard, find_card, load_part
+from training.data.cover import Frame, Occluder, paint
 from training.data.covers import frames
-from training.data.occluders import TEST, TRAIN, Frame, Occluder, draw, paint, read_templates, with_templates
+from training.data.mask_templates import read_templates
+from training.data.occluders import TEST, TRAIN, draw, with_templates
 from training.data.store import CropStore, open_store
 from training.strangers import left_out_people
 

@@ -9,16 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.face.align import template
-from training.data.occluders import (
-    TEST,
-    TRAIN,
-    draw,
-    face_mask,
-    frame_of,
-    paint,
-    read_templates,
-    with_templates,
-)
+from training.data.cover import frame_of, paint
+from training.data.drawn_covers import face_mask
+from training.data.mask_templates import read_templates
+from training.data.occluders import TEST, TRAIN, draw, with_templates
 
 CROP = np.full((112, 112, 3), 100, np.uint8)
 BOTH = {**TRAIN, **TEST}

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.face.align import CROP_SIZE, similarity, template
+from training.data.cover import Frame, Occluder, frame_of, paint
 from training.data.crops import SIDE, read_labels
-from training.data.occluders import TRAIN, Frame, Occluder, draw, frame_of, paint, read_templates, with_templates
+from training.data.mask_templates import read_templates
+from training.data.occluders import TRAIN, draw, with_templates
 from training.data.store import CropStore
 
 
