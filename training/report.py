@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from training import protocols
@@ -247,6 +248,7 @@ def _cmc(curves: dict[str, NDArray[np.float64]]) -> str:
     figure, axes = _axes("CFP, one frontal picture enrolled: CMC", "rank", "identified")
     for name, curve in curves.items():
         axes.plot(np.arange(1, len(curve) + 1), curve, label=name, marker=".")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=8)
     return _image(figure)
 
