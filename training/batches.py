@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.augment import Augmentation, augment, blended
-from training.data.covers import Covers
+from training.data.covered_crops import Covers
 from training.data.store import CropStore
 
 T = TypeVar("T")

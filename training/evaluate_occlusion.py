@@ -35,7 +35,7 @@ from app.face.patterns import overlap
 from app.face.weights import SHIPPED, find_card, load_part
 from training.benchmarks import Pairs, cfp_pairs, named_pairs, scores_of, verify
 from training.data.cover import Occluder, paint
-from training.data.covers import frames
+from training.data.covered_crops import frames
 from training.data.crops import read_labels
 from training.data.mask_templates import read_templates
 from training.data.occluders import TEST, draw, with_templates

@@ -30,7 +30,7 @@ from app.face.patterns import GRID, nearest_pattern
 from app.face.runtime import FromPixels, run_with
 from app.face.weights import SHIPPED, ModelCard, find_card, load_part
 from training.data.cover import Frame, Occluder, paint
-from training.data.covers import frames
+from training.data.covered_crops import frames
 from training.data.mask_templates import read_templates
 from training.data.occluders import TEST, TRAIN, draw, with_templates
 from training.data.store import CropStore, open_store

@@ -22,7 +22,7 @@ import torch
 from app.face.weights import SHIPPED, find_card, load_part
 from training.branch import MainBranch, read_config
 from training.checkpoint import Run
-from training.data.covers import open_covers
+from training.data.covered_crops import open_covers
 from training.data.store import open_store
 from training.parallel import join, leave
 from training.stages import train_blocks, train_joint

@@ -19,7 +19,7 @@ from training.batches import Ahead, Batch, batches, side_view_weights
 from training.blocks import chained_cosine, error_weights, hint_loss, stage_scales, unit_losses
 from training.branch import Config, MainBranch, cosine_rate, held_out, identity_loss, pixels
 from training.checkpoint import Run
-from training.data.covers import Covers
+from training.data.covered_crops import Covers
 from training.data.store import CropStore
 from training.embeddings import unit
 from training.losses import distillation

@@ -214,3 +214,9 @@ def test_bootstrap_by_people_is_wider_than_by_pictures() -> None:
     pictures = p.bootstrap(outcomes, np.arange(500))
     assert people.low < pictures.low < outcomes.mean() < pictures.high < people.high
     assert people == p.bootstrap(outcomes, np.repeat(np.arange(50), 10))
+
+
+def test_tables_of_rates_hold_what_the_pairs_can_carry() -> None:
+    rows = unit_rows(200, 16, 0)
+    counts = p.all_pairs(rows, np.arange(200) // 2)
+    assert [rate for rate, _ in counts.threshold_table((1e-1, 1e-3, 1e-5))] == [1e-1, 1e-3]

@@ -19,6 +19,7 @@ def shaded(colour: Floats, rng: np.random.Generator) -> Floats:
 
 
 def plain(size: int, rng: np.random.Generator) -> Floats:
+    """One colour all over, about as often nearly grey as not."""
     grey = rng.uniform(0, 255)
     colour = np.full(3, grey) + rng.normal(0, 5, 3) if rng.random() < 0.5 else rng.uniform(0, 255, 3)
     return np.broadcast_to(np.clip(colour, 0, 255).astype(np.float32), (size, size, 3)).copy()
@@ -46,6 +47,7 @@ def _photographed(other: Pixels, rng: np.random.Generator) -> Floats:
 
 
 def surface(other: Pixels, rng: np.random.Generator) -> Floats:
+    """The surface of training objects: plain, striped or blotched, or a part of ``other``, a crop of the same size."""
     size, kind = other.shape[0], rng.random()
     if kind < 0.5:
         return shaded(plain(size, rng), rng)

@@ -9,7 +9,7 @@ import pytest
 from app.face.align import template
 from training.batches import batches
 from training.data.augment import PLAIN
-from training.data.covers import Covers, frames, open_covers
+from training.data.covered_crops import Covers, frames, open_covers
 from training.data.store import CropStore, open_store
 
 
